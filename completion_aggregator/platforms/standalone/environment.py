@@ -1,0 +1,88 @@
+"""Settings from environment variables, with messages that name the variable."""
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from environ import ImproperlyConfigured
+
+from completion_aggregator.conf import DEFAULTS, PREFIX
+from completion_aggregator.course_graph.graph import CompletionMode
+from completion_aggregator.exceptions import InvalidSetting
+
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off"})
+
+Value = TypeVar("Value")
+
+
+def read(name: str, parse: Callable[[str], Value], default: Value, *, expected: str) -> Value:
+    """Return the variable *name*, parsed; *default* when it is unset or empty."""
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return default
+    try:
+        return parse(raw)
+    except (ValueError, LookupError, ImproperlyConfigured) as error:
+        raise InvalidSetting(f"{name}={raw!r}: expected {expected}.") from error
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a yes-or-no variable."""
+    return read(name, parse_flag, default, expected="true or false")
+
+
+def names(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
+    """Return a variable that lists names with commas."""
+    return read(name, parse_names, list(default), expected="names with commas between them")
+
+
+def own_settings() -> dict[str, Any]:
+    """Return each ``COMPLETION_AGGREGATOR_*`` setting that the environment gives, by its full name.
+
+    How a value is read follows from the type of the setting's default.
+    """
+    found = {PREFIX + name: _own_setting(PREFIX + name, default) for name, default in DEFAULTS.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def parse_flag(raw: str) -> bool:
+    """Return the truth that *raw* states; raise ValueError when it states none."""
+    word = raw.lower()
+    if word not in TRUE | FALSE:
+        raise ValueError(raw)
+    return word in TRUE
+
+
+def parse_names(raw: str) -> list[str]:
+    """Return the names in a list with commas."""
+    return [name.strip() for name in raw.split(",") if name.strip()]
+
+
+def parse_count(raw: str) -> int:
+    """Return a whole number above zero."""
+    count = int(raw)
+    if count < 1:
+        raise ValueError(raw)
+    return count
+
+
+def parse_modes(raw: str) -> dict[str, str]:
+    """Return completion modes by block type."""
+    modes = json.loads(raw)
+    if not isinstance(modes, dict):
+        raise ValueError(raw)
+    return {block_type: CompletionMode(mode).value for block_type, mode in modes.items()}
+
+
+def _own_setting(name: str, default: object) -> Any:
+    if isinstance(default, bool):
+        return read(name, parse_flag, None, expected="true or false")
+    if isinstance(default, int):
+        return read(name, parse_count, None, expected="a whole number above zero")
+    if isinstance(default, dict):
+        return read(name, parse_modes, None, expected='JSON such as {"poll": "completable", "chat": "excluded"}')
+    if isinstance(default, str):
+        return read(name, str, None, expected="text")
+    return read(name, lambda raw: frozenset(parse_names(raw)), None, expected="names with commas between them")

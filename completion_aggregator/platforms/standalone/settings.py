@@ -1,0 +1,107 @@
+"""Django settings of the standalone service, from the environment; with none set, everything works.
+
+``docs/reference/settings.md`` has a row for each variable.
+"""
+
+from environ import Env
+
+from completion_aggregator.platforms.standalone import environment
+from completion_aggregator.platforms.standalone.database import database, default_database
+from completion_aggregator.platforms.standalone.home import prepare_home, secret_key
+
+HOME = prepare_home()
+
+SECRET_KEY = environment.read("SECRET_KEY", str, "", expected="text") or secret_key(HOME)
+DEBUG = environment.flag("DEBUG", default=False)
+ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
+CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
+
+DATABASES = {
+    "default": environment.read(
+        "DATABASE_URL",
+        database,
+        default_database(HOME),
+        expected="sqlite:////path/to/file, mysql://user:password@host:3306/name, mariadb://... or postgres://...",
+    )
+}
+CACHES = {
+    "default": environment.read(
+        "CACHE_URL",
+        Env.cache_url_config,
+        {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+        expected="redis://host:6379/1, memcache://host:11211 or locmemcache://",
+    )
+}
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "waffle",
+    "eventtracking.django.apps.EventTrackingConfig",
+    "completion",
+    "completion_aggregator",
+    "completion_aggregator.platforms.standalone",
+]
+# Without its tracker, edx-completion ends in a KeyError after a completion is saved.
+EVENT_TRACKING_ENABLED = True
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "completion_aggregator.platforms.standalone.urls"
+WSGI_APPLICATION = "completion_aggregator.platforms.standalone.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+# The files of the installed apps are served from where they are: nothing to collect.
+WHITENOISE_USE_FINDERS = True
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+CELERY_BROKER_URL = environment.read("CELERY_BROKER_URL", str, None, expected="a Celery broker URL")
+# Without a broker a task runs where it is sent.
+CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None
+CELERY_TASK_IGNORE_RESULT = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": environment.read("LOG_LEVEL", str.upper, "WARNING", expected="DEBUG, INFO, WARNING or ERROR"),
+    },
+    # One line per tracking event would drown all others; the events are for the backends that a site configures.
+    "loggers": {"eventtracking": {"level": "ERROR"}, "tracking": {"level": "ERROR"}},
+}
+
+COMPLETION_AGGREGATOR_PROJECTED_BLOCK_TYPES = frozenset({"course"})
+globals().update(environment.own_settings())
