@@ -17,15 +17,15 @@ FALSE = frozenset({"0", "false", "no", "off"})
 Value = TypeVar("Value")
 
 
-def read(name: str, parse: Callable[[str], Value], default: Value, *, expected: str) -> Value:
-    """Return the variable *name*, parsed; *default* when it is unset or empty."""
+def read(name: str, parse: Callable[[str], Value], default: Value, *, expected: str, secret: bool = False) -> Value:
+    """Return the variable *name*, parsed; *default* when it is unset or empty. A secret is not repeated in an error."""
     raw = os.environ.get(name, "").strip()
     if not raw:
         return default
     try:
         return parse(raw)
-    except (ValueError, LookupError, ImproperlyConfigured) as error:
-        raise InvalidSetting(f"{name}={raw!r}: expected {expected}.") from error
+    except (ValueError, TypeError, LookupError, ImproperlyConfigured) as error:
+        raise InvalidSetting(f"{name}{'' if secret else f'={raw!r}'}: expected {expected}.") from error
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -71,9 +71,7 @@ def parse_count(raw: str) -> int:
 def parse_modes(raw: str) -> dict[str, str]:
     """Return completion modes by block type."""
     modes = json.loads(raw)
-    if not isinstance(modes, dict):
-        raise ValueError(raw)
-    return {block_type: CompletionMode(mode).value for block_type, mode in modes.items()}
+    return {block_type: CompletionMode(mode).value for block_type, mode in dict(modes).items()}
 
 
 def _own_setting(name: str, default: object) -> Any:

@@ -11,7 +11,7 @@ from completion_aggregator.platforms.standalone.home import prepare_home, secret
 
 HOME = prepare_home()
 
-SECRET_KEY = environment.read("SECRET_KEY", str, "", expected="text") or secret_key(HOME)
+SECRET_KEY = environment.read("SECRET_KEY", str, "", expected="text", secret=True) or secret_key(HOME)
 DEBUG = environment.flag("DEBUG", default=False)
 ALLOWED_HOSTS = environment.names("ALLOWED_HOSTS", default=("localhost", "127.0.0.1", "[::1]"))
 CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
@@ -22,6 +22,7 @@ DATABASES = {
         database,
         default_database(HOME),
         expected="sqlite:////path/to/file, mysql://user:password@host:3306/name, mariadb://... or postgres://...",
+        secret=True,
     )
 }
 CACHES = {
@@ -30,6 +31,7 @@ CACHES = {
         Env.cache_url_config,
         {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         expected="redis://host:6379/1, memcache://host:11211 or locmemcache://",
+        secret=True,
     )
 }
 
