@@ -17,6 +17,10 @@ class InvalidCourse(CompletionAggregatorError):
     """The blocks handed over do not form a course; the message names the block."""
 
 
+class DamagedGraph(CompletionAggregatorError):
+    """Stored bytes are not a course graph that we wrote: import the course again."""
+
+
 class DamagedVector(CompletionAggregatorError):
     """A stored completion vector is not one that we wrote: rebuild it from the completions."""
 

@@ -1,0 +1,171 @@
+"""Completion vectors: one learner's completions of one course, packed.
+
+A vector knows leaves by their numbers, which a course hands out once and never again, so it survives every edit of the
+course. Layout, little-endian, version 1::
+
+    version u8 | width of a number in bytes u8 (2 or 4) | bytes of bitmap u32 | others u32 | crc32 of all else u32
+    bitmap: bit n set, leaf n has exactly 1.0 (trailing zero bytes left out)
+    others: leaf numbers, ascending, then as many doubles; 0.0 is written too, absence is not
+
+Every double survives exactly. Anything else than what ``pack`` writes is refused on reading.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from completion_aggregator.exceptions import DamagedVector
+
+VERSION: Final = 1
+_HEADER: Final = struct.Struct("<BBIII")
+_FIELDS: Final = np.dtype([("version", "u1"), ("width", "u1"), ("bitmap", "<u4"), ("others", "<u4"), ("crc", "<u4")])
+_NARROW: Final = 1 << 16
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Unpacked:
+    """Many vectors, read. ``bits``: uint8 (vectors, leaf numbers), 1 where the completion is exactly 1.0.
+
+    ``rows``, ``columns``, ``values``: the other completions, by vector. ``damaged``: vectors that could not be read; they
+    are empty here.
+    """
+
+    bits: NDArray[np.uint8]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    values: Floats
+    damaged: tuple[int, ...] = ()
+
+    def dense(self, numbers: NDArray[np.intp], *, absent: float = 0.0) -> Floats:
+        """Return completions of shape (leaf numbers asked for, vectors), *absent* where there is none."""
+        known = numbers < self.bits.shape[1]
+        ones = np.zeros((len(numbers), len(self.bits)), dtype=np.bool_)
+        ones[known] = self.bits.T[numbers[known]]
+        dense = np.where(ones, 1.0, absent)
+        position = np.full(int(max(numbers.max(initial=-1), self.columns.max(initial=-1))) + 1, -1, dtype=np.intp)
+        position[numbers] = np.arange(len(numbers))
+        asked = position[self.columns] >= 0
+        dense[position[self.columns[asked]], self.rows[asked]] = self.values[asked]
+        return dense
+
+    def sparse(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+        """Return all completions as (vector, leaf number, value) triples, in no particular order."""
+        rows, columns = np.divmod(np.flatnonzero(self.bits), max(self.bits.shape[1], 1))
+        return (
+            np.concatenate([rows, self.rows]),
+            np.concatenate([columns, self.columns]),
+            np.concatenate([np.ones(len(rows)), self.values]),
+        )
+
+
+def pack(values: Floats) -> list[bytes]:
+    """Return the vectors of *values*, shape (learners, leaf numbers), NaN where there is no completion."""
+    ones = values == 1.0
+    bitmaps = np.packbits(ones, axis=1, bitorder="little")
+    filled = bitmaps != 0
+    lengths = np.where(filled.any(axis=1), bitmaps.shape[1] - np.argmax(filled[:, ::-1], axis=1), 0).tolist()
+    learners, numbers = np.nonzero(~np.isnan(values) & ~ones)
+    others = values[learners, numbers].astype("<f8")
+    bounds = np.searchsorted(learners, np.arange(len(values) + 1)).tolist()
+    return [
+        _packed(bitmaps[row, : lengths[row]].tobytes(), numbers[start:stop], others[start:stop])
+        for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False))
+    ]
+
+
+def unpack(vectors: Sequence[bytes]) -> Unpacked:
+    """Read *vectors*; those that are damaged come back empty and named."""
+    lengths = np.array([len(each) for each in vectors], dtype=np.intp)
+    buffer = np.frombuffer(b"".join(vectors), dtype=np.uint8)
+    starts = np.cumsum(lengths) - lengths
+    headers = _headers(buffer, starts, lengths)
+    sound = _sound(vectors, headers, lengths)
+    starts, headers = starts[sound], headers[sound]
+    bitmap_lengths = headers["bitmap"].astype(np.intp)
+    bits = np.zeros((len(vectors), int(bitmap_lengths.max(initial=0)) * 8), dtype=np.uint8)
+    bits[sound] = _bits(buffer, starts + _HEADER.size, bitmap_lengths)
+    others = headers["others"].astype(np.intp)
+    number_starts = starts + _HEADER.size + bitmap_lengths
+    value_starts = number_starts + others * headers["width"]
+    return Unpacked(
+        bits=bits,
+        rows=np.repeat(sound, others),
+        columns=_numbers(buffer, number_starts, others, headers["width"]),
+        values=buffer[_ranges(value_starts, others * 8)].view("<f8").astype(np.float64, copy=False),
+        damaged=tuple(np.setdiff1d(np.arange(len(vectors)), sound).tolist()),
+    )
+
+
+def unpack_one(vector: bytes) -> Unpacked:
+    """Read one vector. Raises DamagedVector."""
+    unpacked = unpack([vector])
+    if unpacked.damaged:
+        raise DamagedVector(f"These {len(vector)} bytes are no completion vector.")
+    return unpacked
+
+
+def _packed(bitmap: bytes, numbers: NDArray[np.intp], values: NDArray[Any]) -> bytes:
+    width = 2 if not len(numbers) or numbers[-1] < _NARROW else 4
+    body = bitmap + numbers.astype(f"<u{width}").tobytes() + values.tobytes()
+    fields = (VERSION, width, len(bitmap), len(numbers))
+    return _HEADER.pack(*fields, _checksum(fields, body)) + body
+
+
+def _checksum(fields: tuple[int, ...], body: bytes | memoryview) -> int:
+    return crc32(body, crc32(struct.pack("<BBII", *fields)))
+
+
+def _headers(buffer: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[Any]:
+    headers = np.zeros(len(starts), dtype=_FIELDS)
+    whole = lengths >= _HEADER.size
+    raw = buffer[starts[whole, None] + np.arange(_HEADER.size)]
+    headers[whole] = np.ascontiguousarray(raw).view(_FIELDS).reshape(-1)
+    return headers
+
+
+def _sound(vectors: Sequence[bytes], headers: NDArray[Any], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the positions of the vectors that are whole and ours."""
+    width = headers["width"].astype(np.int64)
+    expected = _HEADER.size + headers["bitmap"].astype(np.int64) + headers["others"].astype(np.int64) * (width + 8)
+    plausible = (headers["version"] == VERSION) & np.isin(width, (2, 4)) & (expected == lengths)
+    return np.array(
+        [
+            row
+            for row, header in zip(np.flatnonzero(plausible).tolist(), headers[plausible].tolist(), strict=True)
+            if _checksum(header[:4], memoryview(vectors[row])[_HEADER.size :]) == header[4]
+        ],
+        dtype=np.intp,
+    )
+
+
+def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the numbers of every ``range(start, start + length)``, one after the other."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+
+
+def _bits(buffer: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.uint8]:
+    width = int(lengths.max(initial=0))
+    bitmaps = np.zeros((len(starts), width), dtype=np.uint8)
+    bitmaps[np.arange(width) < lengths[:, None]] = buffer[_ranges(starts, lengths)]
+    return np.unpackbits(bitmaps, axis=1, bitorder="little")
+
+
+def _numbers(
+    buffer: NDArray[np.uint8], starts: NDArray[np.intp], others: NDArray[np.intp], widths: NDArray[np.uint8]
+) -> NDArray[np.intp]:
+    numbers = np.zeros(int(others.sum()), dtype=np.intp)
+    each_width = np.repeat(widths, others)
+    for width in (2, 4):
+        chosen = widths == width
+        raw = buffer[_ranges(starts[chosen], others[chosen] * width)]
+        numbers[each_width == width] = raw.view(f"<u{width}")
+    return numbers
