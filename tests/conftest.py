@@ -1,0 +1,55 @@
+"""What every test may ask for: the database it runs on, real courses, a server."""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("COMPLETION_AGGREGATOR_SHARED") or REPOSITORY.parent / "shared")
+
+NO_SERVER = (
+    "needs a database server; run it with TEST_DATABASE_URL=mysql://root@127.0.0.1:3306/completion"
+    " or postgres://postgres@127.0.0.1:5432/completion"
+)
+NO_SHARED = "needs the folder ../shared beside the project (or COMPLETION_AGGREGATOR_SHARED=path)"
+
+# Cores are shared and servers pause: a slow example is not a wrong one.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("services") and connection.vendor == "sqlite":
+        skip_unless_required(NO_SERVER, "CI_REQUIRE_SERVICES")
+
+
+def skip_unless_required(reason: str, variable: str) -> None:
+    """Skip the test; fail it where the environment promises what it lacks."""
+    if os.environ.get(variable):
+        pytest.fail(f"{variable} is set, but this test {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def vendor() -> str:
+    """Return ``sqlite``, ``mysql`` (MariaDB too) or ``postgresql``."""
+    return connection.vendor
+
+
+@pytest.fixture
+def needs_server(vendor: str) -> str:
+    """Return the vendor of the database server; skip the test on SQLite."""
+    if vendor == "sqlite":
+        skip_unless_required(NO_SERVER, "CI_REQUIRE_SERVICES")
+    return vendor
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder with the golden data and the real courses; skip the test where it is not."""
+    if not (SHARED / "golden").is_dir():
+        skip_unless_required(NO_SHARED, "CI_REQUIRE_SHARED")
+    return SHARED
