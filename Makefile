@@ -1,0 +1,49 @@
+# Two commands do all the set-up: `make demo` and `make test`. They need Python 3.11+ and, on Debian and Ubuntu,
+# `sudo apt install python3-venv make`. Options of the command go into ARGS: make demo ARGS="--learners 200"
+
+VENV ?= .venv
+BOOTSTRAP = VENV="$(VENV)" python3 scripts/bootstrap.py
+BIN = $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test lint format docs lock clean
+
+help: ## Show this list.
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
+
+demo: ## Import a course, let 1,000 learners work in it, compute and print everybody's completion.
+	@$(BOOTSTRAP) standalone
+	@$(BIN)/completion-aggregator demo $(ARGS)
+
+serve: ## Serve the REST API and the admin site on http://127.0.0.1:8000/.
+	@$(BOOTSTRAP) standalone
+	@$(BIN)/completion-aggregator serve $(ARGS)
+
+test: ## Run every test that needs no server; say which were skipped and how to run them.
+	@$(BOOTSTRAP) test
+	@$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+
+lint: ## Check format, rules, types and import contracts.
+	@$(BOOTSTRAP) dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: ## Format the code and mend what can be mended by machine.
+	@$(BOOTSTRAP) dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: ## Build the documentation into build/docs; a warning is an error.
+	@$(BOOTSTRAP) docs
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+	@echo "build/docs/index.html"
+
+lock: ## Compile requirements/*.in into the hashed locks (UPGRADE=--upgrade: to the newest versions).
+	@$(BOOTSTRAP) dev
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/lock.sh $(UPGRADE)
+
+clean: ## Remove what these commands made, the virtual environment included; your data stays.
+	rm -rf "$(VENV)" build dist completion_aggregator.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
