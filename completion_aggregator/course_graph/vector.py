@@ -56,13 +56,27 @@ class Unpacked:
         return dense
 
     def sparse(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-        """Return all completions as (vector, leaf number, value) triples, in no particular order."""
-        rows, columns = np.divmod(np.flatnonzero(self.bits), max(self.bits.shape[1], 1))
-        return (
-            np.concatenate([rows, self.rows]),
-            np.concatenate([columns, self.columns]),
-            np.concatenate([np.ones(len(rows)), self.values]),
-        )
+        """Return the completions of exactly 1.0 and the others as (bounds, leaf numbers, values) of a CSR matrix.
+
+        The leaf numbers of vector ``n`` stand at ``bounds[n]:bounds[n + 1]``: first those with 1.0, then the others.
+        """
+        ones = self.bits.view(np.bool_)
+        full = np.count_nonzero(ones, axis=1)
+        rest = np.bincount(self.rows, minlength=len(ones))
+        bounds = np.concatenate([[0], np.cumsum(full + rest)])
+        numbers = np.empty(int(bounds[-1]), dtype=np.intp)
+        values = np.ones(len(numbers))
+        flat = np.flatnonzero(ones)
+        starts = np.arange(len(ones)) * ones.shape[1]
+        at_others = _ranges(bounds[:-1] + full, rest)
+        if len(at_others):
+            at_ones = np.ones(len(numbers), dtype=np.bool_)
+            at_ones[at_others] = False
+            numbers[at_ones] = flat - np.repeat(starts, full)
+        else:
+            numbers[:] = flat - np.repeat(starts, full)
+        numbers[at_others], values[at_others] = self.columns, self.values
+        return bounds, numbers, values
 
 
 def pack(values: Floats) -> list[bytes]:
