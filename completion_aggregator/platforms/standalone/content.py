@@ -1,44 +1,20 @@
 """The content of a course, read from a file: the one door for every format we know."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 
-from completion_aggregator.course_graph.graph import Block, Partition
+from completion_aggregator.platforms.standalone.blocks_api import read_blocks_json
+from completion_aggregator.platforms.standalone.olx import read_olx
+from completion_aggregator.platforms.standalone.outline import CourseContent, ImportReport, Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that was wrong in one place and was left out; the rest of the course was read."""
-
-    file: str
-    line: int | None
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+__all__ = ["CourseContent", "ImportReport", "Problem", "read_course"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
-    """What an import found, for the person who ran it.
+def read_course(path: Path | str) -> CourseContent:
+    """Return the course in *path*: an OLX export (archive or folder), or a Blocks API response (``.json``).
 
-    ``block_counts`` counts each block once, however many parents it has. ``skipped`` is what we do not read on
-    purpose: a file, folder or tag, and why. ``warnings`` concern the course as a whole.
+    Raises InvalidCourse, with a sentence for the person who gave us the file.
     """
-
-    block_counts: Mapping[str, int] = field(default_factory=dict)
-    unknown_types: Mapping[str, int] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CourseContent:
-    """One version of a course's content. ``blocks``: in document order, the root first, each key once."""
-
-    course_key: str
-    title: str
-    blocks: tuple[Block, ...]
-    partitions: tuple[Partition, ...] = ()
-    report: ImportReport = field(default_factory=ImportReport)
+    source = Path(path)
+    if source.suffix.lower() == ".json":
+        return read_blocks_json(source)
+    return read_olx(source.parent if source.name == "course.xml" else source)
