@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from environ import ImproperlyConfigured
 
 from completion_aggregator.conf import DEFAULTS, PREFIX
-from completion_aggregator.course_graph.graph import CompletionMode
+from completion_aggregator.course_graph.blocks import CompletionMode
 from completion_aggregator.exceptions import InvalidSetting
 
 TRUE = frozenset({"1", "true", "yes", "on"})

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.course_graph.graph import Partition
+from completion_aggregator.course_graph.blocks import Partition
 from completion_aggregator.platforms.standalone.models import CohortMembership, CourseRole, Enrollment, GroupAssignment
 
 COHORT: Final = "cohort"

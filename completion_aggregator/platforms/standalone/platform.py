@@ -1,12 +1,14 @@
 """The platform port, answered from our own tables."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.conf import setting
+from completion_aggregator.course_graph.blocks import Partition
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.exceptions import UnknownCourse
 from completion_aggregator.platforms.standalone.learners import Learner, read_learners
@@ -14,6 +16,30 @@ from completion_aggregator.platforms.standalone.models import Course, Enrollment
 from completion_aggregator.ports import Sight
 
 ROWS_PER_READ = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What tells one learner's sight from another's."""
+
+    staff: bool
+    beta: bool
+    groups: tuple[tuple[int, int | None], ...]
+
+    @classmethod
+    def of(cls, learner: Learner, partitions: Collection[Partition]) -> Self:
+        groups = tuple((partition.id, learner.group(partition)) for partition in partitions)
+        return cls(learner.sees_all, learner.sees_early, groups)
+
+    def sight(self, graph: CourseGraph, now: datetime) -> Sight:
+        profile, valid_until = graph.rules.profile(
+            now=now,
+            staff=self.staff,
+            beta=self.beta,
+            groups=dict(self.groups),
+            unreleased=setting("AGGREGATE_UNRELEASED_BLOCKS"),
+        )
+        return Sight(profile=profile, valid_until=valid_until)
 
 
 class StandalonePlatform:
@@ -33,8 +59,12 @@ class StandalonePlatform:
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:
         """Return the sight of every learner asked for: two queries, and one for each scheme of groups in use."""
-        learners = read_learners(course_key, graph.partitions.values(), user_ids)
-        return {user_id: _sight(graph, learner, now) for user_id, learner in learners.items()}
+        restricting = [graph.partitions[number] for number in graph.rules.restricting_partitions()]
+        learners = read_learners(course_key, restricting, user_ids)
+        kinds = {user_id: _Kind.of(learner, restricting) for user_id, learner in learners.items()}
+        # Most learners of a course are alike: each kind is worked out once.
+        sights = {kind: kind.sight(graph, now) for kind in set(kinds.values())}
+        return {user_id: sights[kind] for user_id, kind in kinds.items()}
 
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         """Yield the ids of the learners with an active enrollment, ascending."""
@@ -57,14 +87,3 @@ def _of_current(course_key: CourseKey, *fields: str) -> tuple[Any, ...]:
     if row is None:
         raise UnknownCourse(f"There is no course {course_key}.")
     return row
-
-
-def _sight(graph: CourseGraph, learner: Learner, now: datetime) -> Sight:
-    profile, valid_until = graph.profile(
-        staff=learner.sees_all,
-        beta=learner.sees_early,
-        groups={partition.id: learner.group(partition) for partition in graph.partitions.values()},
-        now=now,
-        unreleased=setting("AGGREGATE_UNRELEASED_BLOCKS"),
-    )
-    return Sight(profile=profile, valid_until=valid_until)

@@ -1,0 +1,1 @@
+"""A demonstration: learners who behave like learners, and what the product makes of them."""

@@ -1,0 +1,51 @@
+"""What the demonstration's learners complete, as the file that ``import_completions`` reads."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path as FilePath
+from typing import Final
+
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.course_graph.graph import CourseGraph
+from completion_aggregator.course_graph.visibility import Profile
+from completion_aggregator.platforms.standalone.demo.behaviour import (
+    TERM_DAYS,
+    TERM_START,
+    Path,
+    completions,
+    learner_random,
+)
+from completion_aggregator.platforms.standalone.demo.classroom import document_order
+from completion_aggregator.platforms.standalone.platform import StandalonePlatform
+
+#: Learners see what was open on the last day of the term.
+LAST_DAY: Final = TERM_START + timedelta(days=TERM_DAYS)
+
+
+def write_completions(
+    file: FilePath, course_key: CourseKey, graph: CourseGraph, learners: Mapping[str, int], *, seed: int
+) -> int:
+    """Write the completions of *learners*, user ids by name, and return how many."""
+    sights = StandalonePlatform().sights(course_key, graph, learners.values(), now=LAST_DAY)
+    places, keys = document_order(graph.children), graph.keys
+    paths: dict[Profile, Path] = {}
+    count = 0
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("username", "course_id", "block_id", "completion", "modified"))
+        for number, (name, user_id) in enumerate(learners.items()):
+            profile = sights[user_id].profile
+            path = paths.get(profile) or paths.setdefault(profile, _path(graph, profile, places))
+            for block, completion, moment in completions(path, graph, learner_random(seed, number, "work")):
+                writer.writerow((name, course_key, keys[block], completion, moment.isoformat()))
+                count += 1
+    return count
+
+
+def _path(graph: CourseGraph, profile: Profile, places: Mapping[int, int]) -> Path:
+    view = graph.view(profile)
+    leaves: Sequence[int] = view.leaves.tolist()
+    optional = frozenset(leaf for leaf, apart in zip(leaves, view.optional.tolist(), strict=True) if apart)
+    return Path(leaves=sorted(leaves, key=places.__getitem__), optional=optional)

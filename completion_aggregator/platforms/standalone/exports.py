@@ -1,0 +1,130 @@
+"""Progress as files: CSV, NDJSON, Parquet."""
+
+import csv
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from completion_aggregator.aggregation.api import ProgressRecord
+from completion_aggregator.exceptions import CompletionAggregatorError
+
+COLUMNS: Final = (
+    "username",
+    "course_id",
+    "block_id",
+    "block_type",
+    "earned",
+    "possible",
+    "percent",
+    "optional_earned",
+    "optional_possible",
+    "optional_percent",
+    "last_modified",
+)
+TEXTS: Final = 4  # how many of them, at the start, are text
+
+# Progress without any completion carries this time or an earlier one, as the table of aggregators has it.
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+ROWS_PER_GROUP: Final = 50_000
+
+Row = tuple[Any, ...]
+
+
+class MissingLibrary(CompletionAggregatorError):
+    """A format needs a library that is not installed; the message names the extra."""
+
+
+def rows(course_id: str, records: Iterable[ProgressRecord]) -> Iterator[Row]:
+    """Yield the rows of an export. A time is aware or None."""
+    for each in records:
+        modified = each.last_modified
+        yield (
+            each.username,
+            course_id,
+            each.block_key,
+            each.block_type,
+            each.earned,
+            each.possible,
+            each.percent,
+            each.optional_earned,
+            each.optional_possible,
+            each.optional_percent,
+            modified if modified is not None and modified > NEVER else None,
+        )
+
+
+def write_csv(found: Iterable[Row], out: TextIO) -> int:
+    """Write CSV, and return how many rows. A float has every digit that it needs to be read back as it is.
+
+    A cell is what the data is: a username such as ``=cmd`` is not escaped, or nothing could read it back. People who
+    open the file in a spreadsheet import that column as text.
+    """
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for count, row in enumerate(found, start=1):  # noqa: B007  (the last count is the answer)
+        writer.writerow((*row[:-1], _iso(row[-1]) or ""))
+    return count
+
+
+def write_ndjson(found: Iterable[Row], out: TextIO) -> int:
+    """Write a JSON object per line, and return how many."""
+    count = 0
+    for count, row in enumerate(found, start=1):  # noqa: B007  (the last count is the answer)
+        out.write(json.dumps(dict(zip(COLUMNS, (*row[:-1], _iso(row[-1])), strict=True))) + "\n")
+    return count
+
+
+def write_parquet(found: Iterable[Row], path: Path) -> int:
+    """Write a Parquet file, and return how many rows. Raises MissingLibrary."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingLibrary("Parquet needs pyarrow: pip install 'completion-aggregator[parquet]'") from error
+    kinds = [pyarrow.string()] * TEXTS + [pyarrow.float64()] * (len(COLUMNS) - TEXTS - 1)
+    schema = pyarrow.schema(zip(COLUMNS, [*kinds, pyarrow.timestamp("us", tz="UTC")], strict=True))
+    count, remaining = 0, iter(found)
+    with parquet.ParquetWriter(path, schema) as writer:
+        while group := list(islice(remaining, ROWS_PER_GROUP)):
+            columns = [
+                pyarrow.array(column, kind) for column, kind in zip(zip(*group, strict=True), schema.types, strict=True)
+            ]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+            count += len(group)
+    return count
+
+
+TEXT_FORMATS: Final[dict[str, Callable[[Iterable[Row], TextIO], int]]] = {"csv": write_csv, "ndjson": write_ndjson}
+FORMATS: Final = (*TEXT_FORMATS, "parquet")
+
+
+def write_file(kind: str, found: Iterable[Row], path: Path) -> int:
+    """Write a file in one of ``FORMATS``, and return how many rows; it appears when it is whole."""
+    with _replacing(path) as temporary:
+        if kind == "parquet":
+            return write_parquet(found, temporary)
+        with temporary.open("w", encoding="utf-8", newline="") as out:
+            return TEXT_FORMATS[kind](found, out)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    # In the same folder, so that the last step is a rename. For the owner alone: it names learners.
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
+        temporary = Path(stream.name)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

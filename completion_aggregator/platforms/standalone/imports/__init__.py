@@ -1,0 +1,1 @@
+"""Learners and their completions, read from files of any size."""

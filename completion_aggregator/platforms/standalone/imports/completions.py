@@ -1,0 +1,147 @@
+"""Completions from a file into the facts: checked, compared with what is stored, written, and marked stale."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from django.db import transaction
+
+from completion_aggregator.aggregation import api as aggregation
+from completion_aggregator.platforms.standalone.imports.courses import Courses, ImportedCourse, UnfitRow
+from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_facts, stored_facts
+from completion_aggregator.platforms.standalone.imports.moments import parse_moment
+from completion_aggregator.platforms.standalone.imports.people import People
+from completion_aggregator.platforms.standalone.imports.rejects import Rejects
+from completion_aggregator.platforms.standalone.imports.rows import Columns, Values
+
+COLUMNS: Final = Columns(required=("username", "course_id", "block_id", "completion"), optional=("modified",))
+
+# Rows in a transaction: what a crash undoes, and what is held in memory at once.
+ROWS_PER_CHUNK: Final = 10_000
+
+Row = tuple[int, Values]
+
+
+@dataclass(slots=True)
+class CompletionsSummary:
+    """What became of the rows of a file. Each row is written, unchanged, superseded or rejected.
+
+    Superseded: the file, or the database, has a newer one. ``unknown_blocks``: rows, rejected ones apart, of blocks
+    that the course does not have; their completions are kept, and count when a later version has the block.
+    """
+
+    rows: int = 0
+    written: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    unknown_blocks: int = 0
+    rejected: int = 0
+    users_created: int = 0
+
+
+@dataclass(slots=True)
+class _Checked:
+    """A chunk, checked but for its users: by course, by (username, block key); the newest row of each pair."""
+
+    course: ImportedCourse
+    facts: dict[tuple[str, str], tuple[Row, Fact]] = field(default_factory=dict)
+
+
+class CompletionsImport:
+    """One run over one file."""
+
+    def __init__(self, rejects: Rejects, *, create_users: bool, now: datetime) -> None:
+        self.summary = CompletionsSummary()
+        self._rejects = rejects
+        self._now = now
+        self._courses = Courses()
+        self._people = People(create=create_users)
+
+    def run(self, rows: Iterator[Row]) -> Iterator[CompletionsSummary]:
+        """Import *rows*, and yield the summary so far after each chunk, which is stored by then."""
+        while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+            with transaction.atomic():
+                for checked in self._check(chunk):
+                    self._store(checked.course, self._with_users(checked))
+            self._count()
+            yield self.summary
+        self._count()
+
+    def _check(self, chunk: Iterable[Row]) -> list[_Checked]:
+        by_course: dict[str, _Checked] = {}
+        for row in chunk:
+            number, values = row
+            username, course_text, block_key, completion, modified = values
+            try:
+                course = self._courses.get(course_text)
+                fact = Fact(
+                    completion=parse_completion(completion),
+                    modified=parse_moment(modified) if modified else None,
+                    block_type=course.block_type(block_key),
+                )
+            except UnfitRow as unfit:
+                self._rejects.add(number, str(unfit), values)
+                continue
+            if block_key not in course.types:
+                self.summary.unknown_blocks += 1
+            checked = by_course.setdefault(course.text, _Checked(course))
+            self._keep(checked.facts, (username, block_key), row, fact)
+        return list(by_course.values())
+
+    def _keep(
+        self, facts: dict[tuple[str, str], tuple[Row, Fact]], pair: tuple[str, str], row: Row, fact: Fact
+    ) -> None:
+        held = facts.get(pair)
+        if held is None:
+            facts[pair] = row, fact
+            return
+        # The newest row of a pair stands, whatever the order; of two that are as new, the later one.
+        self.summary.superseded += 1
+        if (fact.modified or self._now) >= (held[1].modified or self._now):
+            facts[pair] = row, fact
+
+    def _with_users(self, checked: _Checked) -> dict[Pair, tuple[str, Fact]]:
+        ids = self._people.ids_of({username for username, _ in checked.facts})
+        found: dict[Pair, tuple[str, Fact]] = {}
+        for (username, block_key), ((number, values), fact) in checked.facts.items():
+            if username in ids:
+                found[ids[username], block_key] = username, fact
+            else:
+                self._rejects.add(number, self._people.reason(username), values)
+        return found
+
+    def _store(self, course: ImportedCourse, facts: dict[Pair, tuple[str, Fact]]) -> None:
+        news: dict[Pair, Fact] = {}
+        changes: dict[str, set[str]] = {}
+        stored = stored_facts(course.text, facts.keys())
+        for pair, (username, fact) in facts.items():
+            held = stored.get(pair)
+            if held is None or fact.replaces(*held):
+                news[pair] = fact
+                changes.setdefault(username, set()).add(pair[1])
+            elif fact.modified is not None and fact.modified < held[1]:
+                self.summary.superseded += 1
+            else:
+                self.summary.unchanged += 1
+        store_facts(course.text, news, now=self._now)
+        aggregation.mark_stale_many(course.key, changes)
+        self.summary.written += len(news)
+
+    def _count(self) -> None:
+        summary = self.summary
+        summary.rejected = self._rejects.count
+        summary.users_created = self._people.created
+        summary.rows = summary.written + summary.unchanged + summary.superseded + summary.rejected
+
+
+def parse_completion(text: str) -> float:
+    """Return a completion from 0 to 1. Raises UnfitRow."""
+    try:
+        completion = float(text)
+    except ValueError as error:
+        raise UnfitRow("the completion is not a number") from error
+    if not 0.0 <= completion <= 1.0:  # nor is NaN
+        raise UnfitRow("the completion is not between 0 and 1")
+    return completion + 0.0  # -0.0 is 0.0

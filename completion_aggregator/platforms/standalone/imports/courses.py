@@ -1,0 +1,91 @@
+"""The courses that a file names, each looked up once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from opaque_keys import InvalidKeyError
+from opaque_keys.edx.keys import CourseKey, UsageKey
+
+from completion_aggregator.course_graph.graph import CourseGraph
+from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.platforms.standalone.models import Course
+
+REMEMBERED: Final = 50_000
+LONGEST_KEY: Final = 255
+LONGEST_TYPE: Final = 64
+
+Value = TypeVar("Value")
+
+
+class UnfitRow(CompletionAggregatorError):
+    """A row cannot be imported; the message is the reason, without the row's own values."""
+
+
+@dataclass(slots=True)
+class ImportedCourse:
+    """A course as the imports need it. ``types``: the block types of the current version, by block key."""
+
+    id: int
+    key: CourseKey
+    text: str
+    types: Mapping[str, str]
+    _others: dict[str, str | UnfitRow] = field(default_factory=dict)
+
+    def block_type(self, block_key: str) -> str:
+        """Return the type of a block; of one that the course does not have (any more), the one its key says.
+
+        Raises UnfitRow.
+        """
+        found = self.types.get(block_key) or self._others.get(block_key)
+        if found is None:
+            found = _remember(self._others, block_key, self._read_key(block_key))
+        if isinstance(found, UnfitRow):
+            raise found
+        return found
+
+    def _read_key(self, block_key: str) -> str | UnfitRow:
+        try:
+            key = UsageKey.from_string(block_key)
+        except InvalidKeyError:
+            return UnfitRow("not a block key")
+        if str(key.course_key) != self.text:
+            return UnfitRow("the block is of another course")
+        if str(key) != block_key or len(block_key) > LONGEST_KEY or len(key.block_type) > LONGEST_TYPE:
+            return UnfitRow("not a block key")
+        return str(key.block_type)
+
+
+class Courses:
+    """Courses by the text of their key; what is no course is remembered too."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, ImportedCourse | UnfitRow] = {}
+
+    def get(self, text: str) -> ImportedCourse:
+        """Return the course. Raises UnfitRow."""
+        found = self._known.get(text)
+        if found is None:
+            found = _remember(self._known, text, _look_up(text))
+        if isinstance(found, UnfitRow):
+            raise found
+        return found
+
+
+def _look_up(text: str) -> ImportedCourse | UnfitRow:
+    try:
+        key = CourseKey.from_string(text)
+    except InvalidKeyError:
+        return UnfitRow("not a course key")
+    course = Course.objects.filter(course_key=key).select_related("current").first()
+    if course is None or course.current is None:
+        return UnfitRow("unknown course: import_course comes first")
+    graph = CourseGraph.from_bytes(bytes(course.current.graph))
+    return ImportedCourse(id=course.pk, key=key, text=str(key), types=dict(zip(graph.keys, graph.types, strict=True)))
+
+
+def _remember(memory: dict[str, Value], text: str, value: Value) -> Value:
+    if len(memory) >= REMEMBERED:
+        memory.clear()
+    memory[text] = value
+    return value

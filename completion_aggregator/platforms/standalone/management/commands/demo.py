@@ -1,0 +1,100 @@
+"""Show the whole product on a course with simulated learners."""
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation import api as aggregation
+from completion_aggregator.platforms.standalone.content import read_course
+from completion_aggregator.platforms.standalone.demo import classroom, report, work
+from completion_aggregator.platforms.standalone.environment import parse_count
+from completion_aggregator.platforms.standalone.models import Course
+from completion_aggregator.platforms.standalone.platform import StandalonePlatform
+
+DEMO_COURSE: Final = Path(__file__).parents[2] / "demo_course" / "course"
+SECTION: Final = "chapter"
+
+
+class Command(BaseCommand):
+    """Show the whole product on a course with simulated learners."""
+
+    help = "Show everything at work: a course, a thousand learners, their progress"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the size of the class."""
+        parser.add_argument("--course", type=Path, default=DEMO_COURSE, metavar="PATH", help="another course to import")
+        parser.add_argument("--learners", type=parse_count, default=1000)
+        parser.add_argument("--seed", type=int, default=1, help="another seed has other learners, who behave otherwise")
+        parser.add_argument("--folder", type=Path, help="where the files go; default: demo in the site's folder")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the commands that a user would, then print what they led to."""
+        self._timings: list[report.Timing] = []
+        folder = options["folder"] or Path(settings.HOME) / "demo"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = CourseKey.from_string(read_course(options["course"]).course_key)
+        self._command("Import the course", "import_course", options["course"])
+        learners = self._enroll(key, folder, options["learners"], options["seed"])
+        self._complete(key, folder, learners, options["seed"])
+        self._command("Bring progress up to date", "run_aggregator_service", count=len(learners), unit="learners")
+        self._summarize(key)
+        self._suggest(key, next(iter(learners)))
+
+    def _enroll(self, key: CourseKey, folder: Path, learners: int, seed: int) -> dict[str, int]:
+        file, names = folder / "enrollments.csv", classroom.usernames(seed, learners)
+        classroom.write_enrollments(file, str(key), names, seed=seed)
+        self._command("Enroll the learners", "import_enrollments", file, count=len(names), unit="learners")
+        users = get_user_model()._default_manager.filter(username__startswith=f"demo{seed}_")
+        ids = dict(users.values_list("username", "pk"))
+        _, graph = StandalonePlatform().course_graph(key)
+        enrolled = {name: ids[name] for name in names}
+        classroom.place(Course.objects.get(course_key=key), graph, list(enrolled.values()), seed=seed)
+        return enrolled
+
+    def _complete(self, key: CourseKey, folder: Path, learners: dict[str, int], seed: int) -> None:
+        file = folder / "completions.csv"
+        _, graph = StandalonePlatform().course_graph(key)
+        started = time.perf_counter()
+        count = work.write_completions(file, key, graph, learners, seed=seed)
+        self._timings.append(report.Timing("Simulate a term", time.perf_counter() - started, count, "completions"))
+        self._command("Import their completions", "import_completions", file, count=count, unit="completions")
+
+    def _command(self, step: str, name: str, *arguments: object, count: int = 0, unit: str = "") -> None:
+        self.stdout.write(f"$ completion-aggregator {shlex.join([name, *map(str, arguments)])}")
+        started = time.perf_counter()
+        call_command(name, *map(str, arguments), stdout=self.stdout, stderr=self.stderr)
+        self._timings.append(report.Timing(step, time.perf_counter() - started, count, unit))
+        self.stdout.write("")
+
+    def _summarize(self, key: CourseKey) -> None:
+        started = time.perf_counter()
+        summary = aggregation.course_summary(key, levels={SECTION})
+        self._timings.append(report.Timing("Ask for the course summary", time.perf_counter() - started))
+        self.stdout.write("\n".join(report.course_lines(summary, bar=self._bar())))
+        self.stdout.write("")
+        self.stdout.write("\n".join(report.timing_lines(self._timings)))
+
+    def _bar(self) -> str:
+        encoding = getattr(self.stdout, "encoding", None) or "ascii"
+        try:
+            "█".encode(encoding)
+        except UnicodeEncodeError:
+            return "#"
+        return "█"
+
+    def _suggest(self, key: CourseKey, learner: str) -> None:
+        course = shlex.quote(str(key))
+        self.stdout.write(
+            "\nWhat to try next\n"
+            f"  completion-aggregator export_progress {course} --levels course,chapter -o progress.csv\n"
+            "  completion-aggregator import_course YOUR_EXPORT.tar.gz\n"
+            "  completion-aggregator createsuperuser && completion-aggregator serve\n"
+            "  completion-aggregator --help"
+        )

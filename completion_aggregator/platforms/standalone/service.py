@@ -1,0 +1,66 @@
+"""The process that keeps progress current beside a server."""
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+SECONDS_TO_STOP: Final = 15
+SECONDS_TO_RESTART: Final = 5
+MODULE: Final = "completion_aggregator.platforms.standalone.cli"
+
+
+@contextmanager
+def running_service(interval: int) -> Iterator[None]:
+    """Keep ``run_aggregator_service --loop`` running until the context ends; it then finishes its batch.
+
+    A process of its own: arithmetic in a thread would make requests wait.
+    """
+    command = (sys.executable, "-m", MODULE, "run_aggregator_service", "--loop", str(interval))
+    keeper = _Keeper(command)
+    thread = threading.Thread(target=keeper.keep, name="service-keeper", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        keeper.stop()
+        thread.join()
+
+
+class _Keeper:
+    """Start a command, and again when it ends, until told to stop."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def keep(self) -> None:
+        while not self._stopped.is_set():
+            # A session of its own: Ctrl-C reaches the server, which stops the service after it.
+            process = subprocess.Popen(self._command, start_new_session=True)  # noqa: S603  (our own command)
+            self._watch(process)
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> None:
+        while process.poll() is None:
+            if self._stopped.wait(0.2):
+                _end(process)
+                return
+        log.error("service ended status=%s, starts again in %d s", process.returncode, SECONDS_TO_RESTART)
+        self._stopped.wait(SECONDS_TO_RESTART)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
