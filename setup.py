@@ -39,7 +39,7 @@ setup(
     description="Completion and learning data for Open edX, always current, at any size",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="AGPL-3.0-or-later",
+    license_expression="AGPL-3.0-or-later",
     license_files=["LICENSE.txt"],
     python_requires=">=3.11",
     packages=find_packages(include=["completion_aggregator", "completion_aggregator.*"]),
