@@ -1,0 +1,180 @@
+"""The door of aggregation: what everybody else, our own REST API included, may ask of it.
+
+Keys come as ``CourseKey`` and ``UsageKey``, answers as frozen records. Whoever changes completions other than through
+edx-completion's own model must say so here, in the same transaction.
+"""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey, UsageKey
+
+from completion_aggregator.aggregation import progress, stale, state
+from completion_aggregator.aggregation.courses import forget, open_course
+from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
+from completion_aggregator.aggregation.progress import (
+    BlockProgress,
+    BlockSummary,
+    CourseSummary,
+    LearnerProgress,
+    ProgressRecord,
+)
+from completion_aggregator.aggregation.refresh import RefreshSummary, refresh_course, refresh_learners
+from completion_aggregator.conf import setting
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
+from completion_aggregator.ports import get_platform
+
+__all__ = [
+    "BlockProgress",
+    "BlockSummary",
+    "CourseStatus",
+    "CourseSummary",
+    "LearnerProgress",
+    "ProgressRecord",
+    "RefreshSummary",
+    "SetAside",
+    "Status",
+    "completion_changed",
+    "course_summary",
+    "delete_resolved",
+    "forget",
+    "iter_progress",
+    "mark_course_stale",
+    "mark_expired",
+    "mark_stale",
+    "mark_stale_many",
+    "pending_courses",
+    "progress_of",
+    "progress_of_course",
+    "refresh_course",
+    "refresh_learner",
+    "status",
+    "take_back",
+]
+
+log = logging.getLogger(__name__)
+
+progress_of = progress.of_learner
+progress_of_course = progress.of_course
+iter_progress = progress.records_of
+course_summary = progress.summary_of
+mark_stale = stale.mark
+mark_stale_many = stale.mark_many
+mark_expired = state.mark_expired
+delete_resolved = stale.delete_resolved
+
+
+@dataclass(frozen=True, slots=True)
+class CourseStatus:
+    """What waits in one course; ``error`` says why its content cannot be read, and ``retry_at`` when that is tried again."""
+
+    course_key: CourseKey
+    waiting: int
+    oldest: datetime | None
+    refreshed_at: datetime | None
+    error: str
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A learner whose refresh failed too often, with the last error."""
+
+    course_key: CourseKey
+    user_id: int
+    attempts: int
+    since: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of the queue."""
+
+    waiting: int
+    oldest: datetime | None
+    courses: tuple[CourseStatus, ...]
+    set_aside: tuple[SetAside, ...]
+
+
+def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key: UsageKey) -> None:
+    """Mark a completion stale; in synchronous mode also refresh that learner and course once it is committed."""
+    stale.mark(user.get_username(), course_key, block_key)
+    if not setting("ASYNC_AGGREGATION"):
+        transaction.on_commit(lambda: _refresh_quietly(user.get_username(), course_key), robust=True)
+
+
+def refresh_learner(username: str, course_key: CourseKey) -> RefreshSummary:
+    """Refresh one learner in one course now, after whoever else is at it. Raises UnknownCourse or InvalidCourse."""
+    return refresh_learners(open_course(course_key), [username], wait=True)
+
+
+def mark_course_stale(
+    course_key: CourseKey, *, user_ids: Collection[int] | None = None, force: bool = False, batch_size: int = 2000
+) -> int:
+    """Mark everything of these learners, or of all with an active enrollment, stale. Return how many.
+
+    None means all; an empty collection means nobody.
+    """
+    ids = iter(user_ids) if user_ids is not None else get_platform().enrolled_user_ids(course_key)
+    marked = 0
+    while batch := list(islice(ids, batch_size)):
+        marked += stale.mark_many(course_key, dict.fromkeys(progress.usernames(batch).values()), force=force)
+    return marked
+
+
+def pending_courses() -> list[CourseKey]:
+    """Return the courses with work to do, the one that waits longest first, without those whose content cannot be read now."""
+    postponed = AggregatedCourse.objects.filter(retry_at__gt=timezone.now())
+    keys = {str(key) for key in postponed.values_list("course_key", flat=True)}
+    return [key for key in stale.waiting_courses() if str(key) not in keys]
+
+
+def take_back() -> int:
+    """Let the learners who were set aside try again, and the courses that were postponed. Return how many learners."""
+    AggregatedCourse.objects.filter(retry_at__isnull=False).update(retry_at=None)
+    return state.take_back()
+
+
+def status() -> Status:
+    """Return what waits, where and since when, and who was set aside."""
+    waiting = stale.backlog()
+    rows = {row.course_key: row for row in AggregatedCourse.objects.all()}
+    troubled = [key for key, row in rows.items() if row.error and key not in waiting]
+    courses = [_course_status(key, waiting.get(key), rows.get(key)) for key in [*waiting, *troubled]]
+    aside = CourseProgress.objects.filter(set_aside_at__isnull=False).order_by("set_aside_at", "id")
+    return Status(
+        waiting=sum(count for count, _ in waiting.values()),
+        oldest=min((since for _, since in waiting.values()), default=None),
+        courses=tuple(sorted(courses, key=lambda each: (each.oldest is None, each.oldest, str(each.course_key)))),
+        set_aside=tuple(
+            SetAside(*row)
+            for row in aside.values_list("course__course_key", "user_id", "attempts", "set_aside_at", "error")
+        ),
+    )
+
+
+def _course_status(
+    course_key: CourseKey, waiting: tuple[int, datetime] | None, row: AggregatedCourse | None
+) -> CourseStatus:
+    count, oldest = waiting or (0, None)
+    if row is None:
+        return CourseStatus(course_key, count, oldest, None, "", None)
+    return CourseStatus(course_key, count, oldest, row.refreshed_at, row.error, row.retry_at)
+
+
+def _refresh_quietly(username: str, course_key: CourseKey) -> None:
+    """Refresh; if that is not possible now, the stale row waits for the service. The learner's request goes on."""
+    try:
+        refresh_learner(username, course_key)
+    except (UnknownCourse, InvalidCourse) as error:
+        log.warning("not refreshed course=%s: %s", course_key, error)
+    except DatabaseError:
+        log.exception("not refreshed course=%s", course_key)
+

@@ -1,0 +1,273 @@
+"""A batch of learners of one course, as arrays: what was, what was read, what is to be written.
+
+Most learners change by one completion: their vector is updated with it, and the tallies of old and new vector differ where
+rows do. The others are read *whole*, from all their completions, and compared with the rows that are stored: those who are new,
+forced or marked as a whole, who see another tree than before, whose vector is damaged, and those whose change cannot be
+followed exactly (a completion that is gone, or whose time went back). Both ways end in the rows of a run from scratch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from completion_aggregator.aggregation import completions, projection
+from completion_aggregator.aggregation.completions import Completions
+from completion_aggregator.aggregation.courses import Course
+from completion_aggregator.aggregation.projection import Change, Mask, Projected
+from completion_aggregator.aggregation.stale import Claim
+from completion_aggregator.aggregation.state import State
+from completion_aggregator.conf import projected_block_types
+from completion_aggregator.course_graph import vector
+from completion_aggregator.course_graph.rollup import NEVER, Tallies, View, roll_up
+from completion_aggregator.course_graph.visibility import microseconds, moment_of
+from completion_aggregator.ports import Sight, get_platform
+
+Floats: TypeAlias = NDArray[np.float64]
+_NOTHING: Final = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Locked learners; row n of every array is learner n, columns are leaf numbers.
+
+    ``old``, ``new``: completions, NaN where there is none. ``times``: microseconds of the completions that were read and
+    may have changed something, ``NEVER`` elsewhere. ``whole``: read from all completions. ``settled``: of those, the ones for
+    whom nothing can have changed. ``trees``: digest of view and draws. ``activity``: newest completion, visible or not.
+    """
+
+    course: Course
+    states: Sequence[State]
+    sights: Sequence[Sight]
+    views: Sequence[View]
+    trees: Sequence[str]
+    whole: Mask
+    settled: Mask
+    old: Floats
+    new: Floats
+    times: NDArray[np.int64]
+    unnumbered: Mask
+    activity: NDArray[np.int64]
+    rebuilt: int
+    mended: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """The learners of a batch who see one tree and were read alike: positions in the batch, and their tallies."""
+
+    learners: NDArray[np.intp]
+    whole: bool
+    tallies: Tallies
+    projected: Projected
+
+
+class _Reading:
+    """Puts completions into the arrays of a batch."""
+
+    def __init__(self, course: Course, states: Sequence[State], old: Floats) -> None:
+        self.course = course
+        self.states = states
+        self.user_ids = np.array([each.user_id for each in states], dtype=np.int64)
+        self.old = old
+        self.new = old.copy()
+        self.times = np.full(old.shape, NEVER, dtype=np.int64)
+        self.unnumbered = np.array([each.unnumbered for each in states], dtype=np.bool_)
+        self.activity = np.array([_micros(each.last_activity) for each in states], dtype=np.int64)
+        self.mended = 0
+
+    def whole(self, learners: Mask) -> None:
+        """Read all completions of these learners."""
+        read = completions.of_learners(self.course.key, self.user_ids[learners].tolist())
+        self.new[learners] = np.nan
+        self.times[learners] = NEVER
+        self.unnumbered[learners] = False
+        self.activity[learners] = _NOTHING
+        rows, numbers = self._places(read)
+        np.maximum.at(self.activity, rows, read.times)
+        self.unnumbered[rows[numbers < 0]] = True
+        leaf = numbers >= 0
+        self.new[rows[leaf], numbers[leaf]] = read.values[leaf]
+        self.times[rows[leaf], numbers[leaf]] = read.times[leaf]
+
+    def named(self, claims: Sequence[Claim], learners: Mask) -> Mask:
+        """Read the completions that the claims of these learners name; return who must be read whole after all."""
+        pairs: dict[str, list[int]] = {}
+        missing: dict[tuple[int, str], int] = {}
+        for row in np.flatnonzero(learners).tolist():
+            for key in claims[row].blocks or ():
+                pairs.setdefault(key, []).append(self.states[row].user_id)
+                missing[row, key] = row
+        read = completions.of_pairs(self.course.key, pairs)
+        escalated = np.zeros(len(self.states), dtype=np.bool_)
+        rows, numbers = self._places(read)
+        for row, number, key, value, time in zip(
+            rows.tolist(), numbers.tolist(), read.keys, read.values.tolist(), read.times.tolist(), strict=True
+        ):
+            missing.pop((row, key), None)
+            if not self._change(row, number, value, time):
+                escalated[row] = True
+        for (row, key), _ in missing.items():
+            number = self._number(key)
+            escalated[row] |= bool(self.unnumbered[row]) if number < 0 else not np.isnan(self.old[row, number])
+        return escalated
+
+    def _change(self, row: int, number: int, value: float, time: int) -> bool:
+        """Take over one completion; return False if its effect on ``last_modified`` cannot be known from it alone."""
+        before, latest = self.old[row, number] if number >= 0 else np.nan, int(self.activity[row])
+        if number < 0:
+            self.unnumbered[row] = True
+        elif np.isnan(before) or time > latest:
+            self.new[row, number], self.times[row, number] = value, time
+        elif value != before:
+            # An older time on a completion that was counted before: the time it had may have been the newest.
+            self.new[row, number], self.times[row, number] = value, time
+            return time == latest
+        self.activity[row] = max(latest, time)
+        return True
+
+    def _places(self, read: Completions) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the learner's row and the leaf number, -1 where there is none, of every completion."""
+        self.mended += read.mended
+        rows = np.searchsorted(self.user_ids, read.user_ids)
+        get = self.course.leaves.numbers.get
+        numbers = np.fromiter((get(key, -1) for key in read.keys), dtype=np.intp, count=len(read))
+        for position in np.flatnonzero(numbers < 0).tolist():
+            numbers[position] = self._number(read.keys[position])
+        return rows, numbers
+
+    def _number(self, key: str) -> int:
+        return self.course.leaves.numbers.get(completions.full_key(key, self.course.key), -1)
+
+
+def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Claim], *, now: datetime) -> Batch:
+    """Read what a refresh of these learners needs. *states*, by ascending user id, are locked; *claims* are theirs."""
+    rows = list(states.values())
+    taken = [claims[user_id] for user_id in states]
+    found = get_platform().sights(course.key, course.graph, list(states), now=now)
+    sights = [found[user_id] for user_id in states]
+    views = [course.graph.view(sight.profile) for sight in sights]
+    trees = [_tree(view, sight) for view, sight in zip(views, sights, strict=True)]
+    unpacked = vector.unpack([each.vector for each in rows])
+    built = np.array([each.built for each in rows], dtype=np.bool_)
+    damaged = np.zeros(len(rows), dtype=np.bool_)
+    damaged[list(unpacked.damaged)] = True
+    fresh = built & ~damaged & np.array([each.view == tree for each, tree in zip(rows, trees, strict=True)], dtype=np.bool_)
+    fresh &= np.array([not (s.unnumbered and s.leaf_count < len(course.leaves)) for s in rows], dtype=np.bool_)
+    reading = _Reading(course, rows, unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T.copy())
+    named = fresh & np.array([claim.blocks is not None and not claim.force for claim in taken], dtype=np.bool_)
+    whole = ~named | reading.named(taken, named)
+    activity = reading.activity.copy()
+    reading.whole(whole)
+    same = ((reading.old == reading.new) | (np.isnan(reading.old) & np.isnan(reading.new))).all(axis=1)
+    forced = np.array([claim.force for claim in taken], dtype=np.bool_)
+    return Batch(
+        course=course, states=rows, sights=sights, views=views, trees=trees, whole=whole,
+        settled=whole & fresh & ~forced & ~named & same & (activity == reading.activity),
+        old=reading.old, new=reading.new, times=reading.times, unnumbered=reading.unnumbered,
+        activity=reading.activity, rebuilt=int((built & damaged).sum()), mended=reading.mended,
+    )  # fmt: skip
+
+
+def bring_up_to_date(batch: Batch, *, now: datetime) -> tuple[list[Change], int, list[State]]:
+    """Write the projected rows that differ, remove those that are to go; return both counts' facts and the new states."""
+    groups = list(_groups(batch))
+    key = batch.course.key
+    whole = [group for group in groups if group.whole]
+    user_ids = [batch.states[row].user_id for group in whole for row in group.learners if not batch.settled[row]]
+    stored = projection.stored(key, user_ids)
+    unsettled = [~batch.settled[group.learners] for group in whole]
+    compared = [
+        (g.projected, projection.differing(g.projected, stored) & keep) for g, keep in zip(whole, unsettled, strict=True)
+    ]
+    gone = projection.vanished([group.projected for group in whole], stored)
+    changes = projection.write(key, compared, now=now)
+    touched = [(group.projected, _touched(batch, group)) for group in groups if not group.whole]
+    changes += projection.write(key, touched, now=now, keep_newer=True)
+    projection.remove(gone)
+    vectors = vector.pack(batch.new)
+    states = [
+        _state(batch, group, column, vectors[row]) for group in groups for column, row in enumerate(group.learners.tolist())
+    ]
+    return changes, len(gone), states
+
+
+def tallies_of(
+    view: View, numbers: NDArray[np.intp], values: Floats, times: NDArray[np.int64] | None, sights: Sequence[Sight]
+) -> Tallies:
+    """Roll up completions of shape (learners, leaf numbers), NaN where there is none.
+
+    *numbers*: the leaf number of every leaf of the view. *sights*: who the learners are, for the draws of item banks.
+    """
+    return roll_up(
+        view,
+        np.nan_to_num(values[:, numbers].T, nan=0.0),
+        times=None if times is None else times[:, numbers].T,
+        draws=[sight.selections for sight in sights] if any(view.banks) else None,
+    )
+
+
+def _groups(batch: Batch) -> Iterator[_Group]:
+    alike: dict[tuple[str, bool], list[int]] = {}
+    for row, view in enumerate(batch.views):
+        alike.setdefault((view.digest, bool(batch.whole[row])), []).append(row)
+    levels, course = projected_block_types(), batch.course
+    for (_, whole), rows in alike.items():
+        learners = np.array(rows, dtype=np.intp)
+        view, sights = batch.views[rows[0]], [batch.sights[row] for row in rows]
+        tallies = tallies_of(view, course.numbers(view), batch.new[learners], batch.times[learners], sights)
+        user_ids = [batch.states[row].user_id for row in rows]
+        yield _Group(learners, whole, tallies, projection.project(tallies, course.keys, course.types, levels, user_ids))
+
+
+def _touched(batch: Batch, group: _Group) -> Mask:
+    """Return which projected tallies of a group change by the completions that were read."""
+    course, projected, view = batch.course, group.projected, group.tallies.view
+    sights = [batch.sights[row] for row in group.learners.tolist()]
+    before = tallies_of(view, course.numbers(view), batch.old[group.learners], None, sights)
+    old = projection.project(before, course.keys, course.types, projected_block_types(), projected.user_ids)
+    # Without times, ``old`` has the time of "never" everywhere: what differs from it is above a completion that was read.
+    changed: Mask = (old.values != projected.values).any(axis=0) | (old.times != projected.times)
+    return changed
+
+
+def _state(batch: Batch, group: _Group, column: int, packed: bytes) -> State:
+    row = int(group.learners[column])
+    before, sight, tallies, root = batch.states[row], batch.sights[row], group.tallies, group.tallies.view.root
+    newest = NEVER if tallies.newest is None else int(tallies.newest[root, column])
+    if not group.whole:
+        newest = max(newest, _micros(before.last_modified))
+    return replace(
+        before,
+        vector=packed,
+        tally=(
+            float(tallies.earned[root, column]), float(tallies.possible[root, column]), float(tallies.percent[root, column]),
+            float(tallies.optional_earned[root, column]), float(tallies.optional_possible[root, column]),
+        ),
+        last_modified=_moment(newest),
+        last_activity=_moment(int(batch.activity[row])),
+        graph_version=batch.course.graph.content_hash,
+        profile=sight.profile.digest,
+        view=batch.trees[row],
+        valid_until=sight.valid_until,
+        unnumbered=bool(batch.unnumbered[row]),
+        leaf_count=len(batch.course.leaves),
+    )  # fmt: skip
+
+
+def _tree(view: View, sight: Sight) -> str:
+    """Return sixteen digits that stand for the tree a learner sees, draws included."""
+    drawn = [(bank.key, tuple(sight.selections[bank.key])) for each in view.banks for bank in each if bank.key in sight.selections]
+    return blake2b(repr((view.digest, drawn)).encode(), digest_size=8).hexdigest() if drawn else view.digest
+
+
+def _micros(moment: datetime | None) -> int:
+    return NEVER if moment is None else microseconds(moment)
+
+
+def _moment(micros: int) -> datetime | None:
+    return None if micros == NEVER else moment_of(micros)

@@ -1,0 +1,85 @@
+"""The course that a batch of learners is worked on in: its row, graph and leaf numbers, read once and kept."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation import leaves
+from completion_aggregator.aggregation.leaves import LeafNumbers
+from completion_aggregator.aggregation.models import AggregatedCourse
+from completion_aggregator.conf import setting
+from completion_aggregator.course_graph.graph import CourseGraph
+from completion_aggregator.course_graph.rollup import View
+from completion_aggregator.ports import get_platform
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A course as a refresh needs it; ``keys`` and ``types`` are the graph's, by block number."""
+
+    key: CourseKey
+    row: AggregatedCourse
+    graph: CourseGraph
+    leaves: LeafNumbers
+    keys: tuple[str, ...]
+    types: tuple[str, ...]
+
+    def numbers(self, view: View) -> NDArray[np.intp]:
+        """Return the leaf numbers of the view's leaves, in the view's order."""
+        return self.leaves.of([self.keys[block] for block in view.leaves])
+
+
+class _Graphs:
+    """Recent graphs by course, each with the version it is of."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[CourseKey, tuple[str, CourseGraph]] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, course_key: CourseKey) -> CourseGraph:
+        platform = get_platform()
+        version = platform.course_version(course_key)
+        with self._lock:
+            kept = self._kept.get(course_key)
+        if kept is None or kept[0] != version:
+            kept = platform.course_graph(course_key)
+        with self._lock:
+            self._kept[course_key] = kept
+            self._kept.move_to_end(course_key)
+            while len(self._kept) > setting("GRAPH_CACHE_SIZE"):
+                self._kept.popitem(last=False)
+        return kept[1]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
+
+_graphs: Final = _Graphs()
+
+
+def graph_of(course_key: CourseKey) -> CourseGraph:
+    """Return the graph of the course's current content, with one query when it is known already.
+
+    Raises UnknownCourse or InvalidCourse.
+    """
+    return _graphs.get(course_key)
+
+
+def open_course(course_key: CourseKey) -> Course:
+    """Return the course with its current graph; new leaves get their numbers. Raises UnknownCourse or InvalidCourse."""
+    graph = graph_of(course_key)
+    row = leaves.course_row(course_key)
+    numbers = leaves.number(row, graph.completable_keys)
+    return Course(course_key, row, graph, numbers, graph.keys, graph.types)
+
+
+def forget() -> None:
+    """Drop what is kept in this process: for tests, and after a database was exchanged under it."""
+    _graphs.clear()
+    leaves.forget()

@@ -1,0 +1,169 @@
+"""The ``Aggregator`` rows that other software reads: written where they changed, removed where their block went."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation.models import NEVER_COMPLETED, Aggregator
+from completion_aggregator.course_graph.rollup import Tallies
+from completion_aggregator.course_graph.visibility import microseconds
+from completion_aggregator.upsert import upsert
+
+TABLE: Final = Aggregator._meta.db_table
+_KEY: Final = ("course_key", "block_key", "user_id", "aggregation_name")
+_VALUES: Final = ("earned", "possible", "percent", "optional_earned", "optional_possible", "optional_percent")
+_DELETE_CHUNK: Final = 5000
+_MICROS: Final = {
+    "sqlite": (
+        "CAST(strftime('%%s', last_modified) AS INTEGER) * 1000000"
+        " + CAST(substr(substr(last_modified, 21) || '000000', 1, 6) AS INTEGER)"
+    ),
+    "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', last_modified)",
+    "postgresql": "(EXTRACT(EPOCH FROM last_modified) * 1000000)::bigint",
+}
+_NEVER_COMPLETED: Final = microseconds(NEVER_COMPLETED)
+
+#: User id, usage key, block type: what tells one row of a course from another.
+Place: TypeAlias = tuple[int, str, str]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Rows of one course as they are: ``at`` gives the position of a place in the arrays."""
+
+    at: Mapping[Place, int]
+    ids: Sequence[int]
+    values: NDArray[np.float64]
+    times: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """What the rows of some learners are to be: ``values`` (6, blocks, learners), ``times`` (blocks, learners)."""
+
+    user_ids: Sequence[int]
+    keys: Sequence[str]
+    types: Sequence[str]
+    values: NDArray[np.float64]
+    times: NDArray[np.int64]
+
+    def places(self) -> Iterable[Place]:
+        """Yield the place of every row, learner by learner within each block."""
+        blocks = list(zip(self.keys, self.types, strict=True))
+        return ((user_id, key, kind) for key, kind in blocks for user_id in self.user_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that was written."""
+
+    user_id: int
+    block_key: str
+    block_type: str
+    earned: float
+    possible: float
+    percent: float
+
+
+def project(
+    tallies: Tallies, keys: Sequence[str], types: Sequence[str], levels: Collection[str], user_ids: Sequence[int]
+) -> Projected:
+    """Pick the blocks of the projected *levels*; *keys* and *types* are the graph's, by block number."""
+    blocks = tallies.view.aggregators.tolist()
+    rows = [row for row, block in enumerate(blocks) if types[block] in levels]
+    sums = (
+        tallies.earned, tallies.possible, tallies.percent,
+        tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
+    )  # fmt: skip
+    times = np.full((len(rows), len(user_ids)), _NEVER_COMPLETED)
+    if tallies.newest is not None:
+        times = np.maximum(times, tallies.newest[rows])
+    return Projected(
+        user_ids=user_ids,
+        keys=[keys[blocks[row]] for row in rows],
+        types=[types[blocks[row]] for row in rows],
+        values=np.stack([each[rows] for each in sums]),
+        times=times,
+    )
+
+
+def stored(course_key: CourseKey, user_ids: Collection[int]) -> Stored:
+    """Return every row of these learners in the course, of whatever type, with one query."""
+    rows: Sequence[tuple[int, int, str, str, int, float, float, float, float, float, float]] = ()
+    if user_ids:
+        marks = ", ".join(["%s"] * len(user_ids))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id, user_id, block_key, aggregation_name, {_MICROS[connection.vendor]}, {', '.join(_VALUES)}"
+                f" FROM {TABLE} WHERE user_id IN ({marks}) AND course_key = %s",
+                [*user_ids, str(course_key)],
+            )
+            rows = cursor.fetchall()
+    columns = list(zip(*rows, strict=True)) or [()] * 11
+    return Stored(
+        at={place: position for position, place in enumerate(zip(*columns[1:4], strict=True))},
+        ids=columns[0],
+        values=np.array(columns[5:], dtype=np.float64),
+        times=np.array(columns[4], dtype=np.int64),
+    )
+
+
+def differing(projected: Projected, rows: Stored) -> Mask:
+    """Return which tallies, shape (blocks, learners), are not stored exactly so."""
+    shape = projected.times.shape
+    found = np.fromiter((rows.at.get(place, -1) for place in projected.places()), np.intp, shape[0] * shape[1])
+    found = found.reshape(shape)
+    exists = found >= 0
+    same = np.zeros(shape, dtype=np.bool_)
+    at = found[exists]
+    same[exists] = (rows.values[:, at] == projected.values[:, exists]).all(axis=0)
+    same[exists] &= rows.times[at] == projected.times[exists]
+    return ~same
+
+
+def vanished(projected: Sequence[Projected], rows: Stored) -> list[int]:
+    """Return the ids of the rows that no learner is to have: their block went, or is no longer seen or projected."""
+    wanted = {place for each in projected for place in each.places()}
+    return [rows.ids[position] for place, position in rows.at.items() if place not in wanted]
+
+
+def write(
+    course_key: CourseKey, chosen: Sequence[tuple[Projected, Mask]], *, now: datetime, keep_newer: bool = False
+) -> list[Change]:
+    """Write the rows that the masks, shape (blocks, learners), choose, and return what was written.
+
+    *keep_newer*: the times are of the changed completions alone, so that a later one that is stored stays.
+    """
+    rows = [row for projected, mask in chosen for row in _rows(str(course_key), projected, mask, now)]
+    upsert(
+        TABLE, (*_KEY, *_VALUES, "last_modified", "created", "modified"), _KEY, rows,
+        update=(*_VALUES, "last_modified", "modified"), greatest=("last_modified",) if keep_newer else (),
+    )  # fmt: skip
+    return [Change(user_id, key, kind, *numbers[:3]) for _, key, user_id, kind, *numbers in rows]
+
+
+def _rows(course: str, projected: Projected, mask: Mask, now: datetime) -> Iterable[tuple[Any, ...]]:
+    blocks, learners = np.nonzero(mask)
+    values = [each[blocks, learners].tolist() for each in projected.values]
+    moments = projected.times[blocks, learners].astype("datetime64[us]").tolist()
+    keys = [projected.keys[block] for block in blocks.tolist()]
+    types = [projected.types[block] for block in blocks.tolist()]
+    user_ids = [projected.user_ids[learner] for learner in learners.tolist()]
+    return (
+        (course, key, user_id, kind, *numbers, moment.replace(tzinfo=UTC), now, now)
+        for key, user_id, kind, moment, *numbers in zip(keys, user_ids, types, moments, *values, strict=True)
+    )
+
+
+def remove(ids: Collection[int]) -> None:
+    """Delete rows by id."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _DELETE_CHUNK):
+        Aggregator.objects.filter(pk__in=ordered[start : start + _DELETE_CHUNK])._raw_delete(connection.alias)

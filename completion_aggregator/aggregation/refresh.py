@@ -1,0 +1,180 @@
+"""Bring stored tallies up to date: claim, read what changed, roll up, write what differs, resolve.
+
+A batch is one transaction: everything it did stands together or not at all, and what it claimed is resolved with it. Any
+process may die anywhere in here; the next run ends in the same state.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from time import perf_counter, sleep
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation import events, stale, state
+from completion_aggregator.aggregation.batch import bring_up_to_date, gather
+from completion_aggregator.aggregation.courses import Course, open_course
+from completion_aggregator.aggregation.models import AggregatedCourse
+from completion_aggregator.conf import setting
+from completion_aggregator.exceptions import CompletionAggregatorError
+
+log = logging.getLogger(__name__)
+
+#: Lost connections and deadlocks are the database's trouble, not the learners': the batch is tried again.
+_TRANSIENT: Final = (OperationalError, InterfaceError)
+_TRIES: Final = 4
+_LONGEST_PAUSE: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSummary:
+    """What a refresh did: counts, and the seconds it took."""
+
+    learners: int = 0
+    resolved: int = 0
+    written: int = 0
+    removed: int = 0
+    rebuilt: int = 0
+    mended: int = 0
+    failed: int = 0
+    unknown_users: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "RefreshSummary") -> "RefreshSummary":
+        return RefreshSummary(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+def refresh_course(
+    course_key: CourseKey,
+    *,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    on_batch: Callable[[RefreshSummary], None] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> RefreshSummary:
+    """Refresh the learners of a course for whom something is stale, oldest first, in bounded batches.
+
+    Any number of workers may do this at once: each takes the learners that no other has. A learner whose refresh fails is
+    counted and left for later, the others go on. Stops early at *limit* learners or when *stopped*. Raises UnknownCourse or
+    InvalidCourse, which also postpones the course.
+    """
+    course = _open(course_key)
+    size = batch_size or setting("BATCH_SIZE")
+    set_aside = state.set_aside(course.row.pk)
+    total, after = RefreshSummary(), 0
+    while not stopped() and (limit is None or total.learners < limit):
+        wanted = size if limit is None else min(size, limit - total.learners)
+        found = stale.peek(course_key, learners=wanted, after=after, without=set_aside)
+        if found.usernames:
+            done = refresh_learners(course, found.usernames)
+            total += done
+            if on_batch is not None:
+                on_batch(done)
+        if found.after is None:
+            break
+        after = found.after
+    return total
+
+
+def refresh_learners(course: Course, usernames: Sequence[str], *, wait: bool = False) -> RefreshSummary:
+    """Refresh these learners, whoever of them fails. *wait*: until another worker is done with them, if one is."""
+    start = perf_counter()
+    ids = stale.user_ids(usernames)
+    unknown = stale.resolve_unknown(course.key, [n for n in usernames if n not in ids], now=timezone.now())
+    summary = _isolating(course, ids, wait=wait)
+    summary = replace(summary, unknown_users=unknown, seconds=perf_counter() - start)
+    log.info(
+        "refreshed course=%s learners=%d written=%d removed=%d resolved=%d failed=%d unknown=%d seconds=%.3f",
+        course.key, summary.learners, summary.written, summary.removed, summary.resolved, summary.failed, unknown,
+        summary.seconds,
+    )  # fmt: skip
+    return summary
+
+
+def _open(course_key: CourseKey) -> Course:
+    try:
+        course = open_course(course_key)
+    except CompletionAggregatorError as error:
+        _postpone(course_key, str(error))
+        raise
+    if course.row.failures:
+        AggregatedCourse.objects.filter(pk=course.row.pk).update(failures=0, error="", retry_at=None)
+    return course
+
+
+def _postpone(course_key: CourseKey, error: str) -> None:
+    """Try a course that cannot be read less and less often, so that it does not hold up the others."""
+    row, _ = AggregatedCourse.objects.get_or_create(course_key=course_key)
+    pause = min(timedelta(seconds=30 * 2 ** min(row.failures, 10)), _LONGEST_PAUSE)
+    AggregatedCourse.objects.filter(pk=row.pk).update(
+        failures=row.failures + 1, error=error, retry_at=timezone.now() + pause
+    )
+
+
+def _isolating(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+    """Refresh a batch; if it fails, halve it until the learners at fault stand alone."""
+    if not ids:
+        return RefreshSummary()
+    try:
+        return _persisting(course, ids, wait=wait)
+    except _TRANSIENT:
+        raise
+    # The border of one unit of work: whatever is wrong with one learner must not stop the others. Nothing of the batch is
+    # stored, its rows stay unresolved, and the learner's row keeps the error.
+    except Exception as error:  # noqa: BLE001
+        if len(ids) == 1:
+            return _set_back(course, next(iter(ids.values())), error)
+    names = list(ids)
+    halves = names[: len(names) // 2], names[len(names) // 2 :]
+    parts = [_isolating(course, {name: ids[name] for name in half}, wait=wait) for half in halves]
+    return parts[0] + parts[1]
+
+
+def _set_back(course: Course, user_id: int, error: Exception) -> RefreshSummary:
+    log.exception("refresh failed course=%s user=%s", course.key, user_id, exc_info=error)
+    if state.record_failure(course.row.pk, user_id, f"{type(error).__name__}: {error}"):
+        log.error("set aside course=%s user=%s", course.key, user_id)
+    return RefreshSummary(failed=1)
+
+
+def _persisting(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+    """Refresh a batch, again if the database breaks it off."""
+    for attempt in range(1, _TRIES + 1):
+        try:
+            state.ensure(course.row.pk, list(ids.values()))
+            with transaction.atomic():
+                return _refresh(course, ids, wait=wait)
+        except _TRANSIENT:
+            # Inside somebody's transaction there is nothing left to try in.
+            if attempt == _TRIES or connection.in_atomic_block:
+                raise
+            connection.close_if_unusable_or_obsolete()
+            sleep(0.05 * 4**attempt)
+    raise AssertionError("unreachable")
+
+
+def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+    """Refresh those of the learners whose rows can be locked; the caller holds the transaction."""
+    now = timezone.now()
+    locked = {each.user_id: each for each in state.lock(course.row.pk, list(ids.values()), wait=wait)}
+    claims = stale.claim(course.key, {name: user_id for name, user_id in ids.items() if user_id in locked})
+    if not claims:
+        return RefreshSummary()
+    batch = gather(course, {user_id: locked[user_id] for user_id in sorted(claims)}, claims, now=now)
+    changes, removed, states = bring_up_to_date(batch, now=now)
+    state.store(course.row.pk, states, now=now)
+    resolved = [row for each in claims.values() for row in each.ids]
+    stale.resolve(resolved, now=now)
+    events.emit_on_commit(course.key, changes, now=now)
+    return RefreshSummary(
+        learners=len(states),
+        resolved=len(resolved),
+        written=len(changes),
+        removed=removed,
+        rebuilt=batch.rebuilt,
+        mended=batch.mended,
+    )

@@ -1,0 +1,144 @@
+"""Our state: one row per learner and course, with the completion vector. Its row lock makes a worker the only writer."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation import stale
+from completion_aggregator.aggregation.models import CourseProgress
+from completion_aggregator.conf import setting
+from completion_aggregator.upsert import upsert
+
+TABLE: Final = CourseProgress._meta.db_table
+_KEY: Final = ("course_id", "user_id")
+_FIRST: Final = (
+    "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "graph_version", "profile", "view",
+    "unnumbered", "leaf_count", "attempts", "error",
+)  # fmt: skip
+_FIRST_VALUES: Final = (b"", 0.0, 0.0, 0.0, 0.0, 0.0, "", "", "", False, 0, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A learner's row as stored."""
+
+    user_id: int
+    vector: bytes
+    tally: tuple[float, float, float, float, float]
+    last_modified: datetime | None
+    last_activity: datetime | None
+    graph_version: str
+    profile: str
+    view: str
+    valid_until: datetime | None
+    unnumbered: bool
+    leaf_count: int
+    attempts: int
+
+    @property
+    def built(self) -> bool:
+        """Whether a refresh has ever stored this row."""
+        return bool(self.graph_version)
+
+
+COLUMNS: Final = (
+    "user_id", "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "last_modified",
+    "last_activity", "graph_version", "profile", "view", "valid_until", "unnumbered", "leaf_count", "attempts",
+)  # fmt: skip
+
+
+def ensure(course_id: int, user_ids: Collection[int]) -> None:
+    """Make sure that these learners have a row to lock: insert-or-ignore, in a transaction of its own."""
+    rows = [(course_id, user_id, *_FIRST_VALUES) for user_id in user_ids]
+    upsert(TABLE, (*_KEY, *_FIRST), _KEY, rows, update=())
+
+
+def lock(course_id: int, user_ids: Collection[int], *, wait: bool = False) -> list[State]:
+    """Lock and return the rows of these learners; without *wait*, of those that no other worker has.
+
+    Learners who are set aside are left out. The lock lasts until the transaction ends, however it ends.
+    """
+    rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids, set_aside_at__isnull=True)
+    skip = not wait and connection.features.has_select_for_update_skip_locked
+    rows = rows.select_for_update(skip_locked=skip).order_by("user_id")
+    return [_state(row) for row in rows.values_list(*COLUMNS)]
+
+
+def of_learners(course_id: int, user_ids: Collection[int]) -> dict[int, State]:
+    """Return the rows of these learners, by user id, as they are."""
+    rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids)
+    return {state.user_id: state for state in map(_state, rows.values_list(*COLUMNS))}
+
+
+def store(course_id: int, states: Sequence[State], *, now: datetime) -> None:
+    """Write rows that ``lock`` returned; they are whole again, whatever failed before."""
+    columns = (*_KEY, *COLUMNS[1:], "as_of", "error")
+    rows = [
+        (
+            course_id, s.user_id, s.vector, *s.tally, s.last_modified, s.last_activity, s.graph_version, s.profile,
+            s.view, s.valid_until, s.unnumbered, s.leaf_count, 0, now, "",
+        )
+        for s in states
+    ]  # fmt: skip
+    upsert(TABLE, columns, _KEY, rows)
+
+
+def record_failure(course_id: int, user_id: int, error: str) -> bool:
+    """Count a failed refresh; set the learner aside after ``MAX_ATTEMPTS``. Return whether that happened."""
+    row = CourseProgress.objects.filter(course_id=course_id, user_id=user_id)
+    row.update(attempts=F("attempts") + 1, error=error[:500])
+    worn_out = row.filter(attempts__gte=setting("MAX_ATTEMPTS"), set_aside_at__isnull=True)
+    return bool(worn_out.update(set_aside_at=timezone.now()))
+
+
+def set_aside(course_id: int) -> list[str]:
+    """Return the usernames of the learners set aside in this course."""
+    ids = CourseProgress.objects.filter(course_id=course_id, set_aside_at__isnull=False).values("user_id")
+    model = get_user_model()
+    return list(model._default_manager.filter(pk__in=ids).values_list(model.USERNAME_FIELD, flat=True))
+
+
+def take_back(course_id: int | None = None) -> int:
+    """Let the learners who were set aside, in this course or in all, try again. Return how many."""
+    rows = CourseProgress.objects.filter(set_aside_at__isnull=False)
+    if course_id is not None:
+        rows = rows.filter(course_id=course_id)
+    return rows.update(set_aside_at=None, attempts=0)
+
+
+def mark_expired(*, now: datetime) -> int:
+    """Mark the learners for whom a release date has passed since their refresh. Return how many."""
+    due = CourseProgress.objects.filter(valid_until__lt=now)
+    marked = 0
+    for course_id, course_key in due.values_list("course_id", "course__course_key").distinct():
+        marked += _mark_expired(course_id, course_key, now=now)
+    return marked
+
+
+def _mark_expired(course_id: int, course_key: CourseKey, *, now: datetime) -> int:
+    marked = 0
+    for user_ids in _batches(course_id, now=now):
+        model = get_user_model()
+        names = model._default_manager.filter(pk__in=user_ids).values_list(model.USERNAME_FIELD, flat=True)
+        marked += stale.mark_many(course_key, dict.fromkeys(names), now=now)
+        # Marked once is enough: the refresh works out the next date.
+        CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids).update(valid_until=None)
+    return marked
+
+
+def _batches(course_id: int, *, now: datetime) -> Iterator[list[int]]:
+    due = CourseProgress.objects.filter(course_id=course_id, valid_until__lt=now).order_by("user_id")
+    while user_ids := list(due.values_list("user_id", flat=True)[: setting("BATCH_SIZE")]):
+        yield user_ids
+
+
+def _state(row: tuple[object, ...]) -> State:
+    user_id, vector, *rest = row
+    return State(user_id, bytes(vector), tuple(rest[:5]), *rest[5:])  # type: ignore[arg-type]  # COLUMNS gives the order

@@ -1,0 +1,19 @@
+"""The app that an LMS or a standalone site installs."""
+
+from django.apps import AppConfig
+
+
+class CompletionAggregatorAppConfig(AppConfig):
+    """Completion of learners, aggregated over their courses."""
+
+    name = "completion_aggregator"
+    label = "completion_aggregator"
+    verbose_name = "Completion Aggregator"
+    # The three public tables had 32-bit ids; migration 0008 widens them.
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Listen to completions."""
+        from completion_aggregator import signals
+
+        signals.connect()

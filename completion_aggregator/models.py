@@ -1,0 +1,19 @@
+"""The models of aggregation, where Django and other packages look for them."""
+
+from completion_aggregator.aggregation.models import (
+    AggregatedCourse,
+    Aggregator,
+    CacheGroupInvalidation,
+    CourseLeaf,
+    CourseProgress,
+    StaleCompletion,
+)
+
+__all__ = [
+    "AggregatedCourse",
+    "Aggregator",
+    "CacheGroupInvalidation",
+    "CourseLeaf",
+    "CourseProgress",
+    "StaleCompletion",
+]

@@ -1,0 +1,26 @@
+"""Where completions reach us: every save and delete of a ``BlockCompletion`` leaves a stale row."""
+
+from typing import Any
+
+from completion.models import BlockCompletion
+from django.db.models.signals import post_delete, post_save
+
+from completion_aggregator.aggregation import api
+
+
+def connect() -> None:
+    """Listen; to call it again changes nothing."""
+    for signal, name in ((post_save, "saved"), (post_delete, "deleted")):
+        signal.connect(
+            completion_changed, sender=BlockCompletion, dispatch_uid=f"completion_aggregator.completion_{name}"
+        )
+
+
+def completion_changed(sender: Any, instance: BlockCompletion, raw: bool = False, **_: Any) -> None:
+    """Mark the completion stale, in the transaction that changes it.
+
+    Completions outside courses (libraries have them) are not ours; those that a fixture loads come with their own tallies.
+    """
+    if raw or not instance.context_key.is_course:
+        return
+    api.completion_changed(instance.user, instance.context_key, instance.block_key)
