@@ -92,8 +92,12 @@ def _sqlite(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequen
 
 
 def _postgresql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequence[Row]) -> None:
-    arrays = [list(column) for column in zip(*rows, strict=True)]
-    marks = ", ".join(f"%s::{_type_of(column, _POSTGRESQL_TYPES)}[]" for column in arrays)
+    columns = list(zip(*rows, strict=True))
+    # A column of nothing has no type: as a bare NULL it takes that of the table.
+    arrays = {at: list(column) for at, column in enumerate(columns) if any(value is not None for value in column)}
+    chosen = ", ".join(f"r.c{at}" if at in arrays else "NULL" for at in range(len(columns)))
+    marks = ", ".join(f"%s::{_POSTGRESQL_TYPES[_type_of(column)]}[]" for column in arrays.values())
+    named = ", ".join(f"c{at}" for at in arrays)
     table = statement.table
     sets = [
         f"{name} = GREATEST({table}.{name}, EXCLUDED.{name})" if name in statement.greatest else f"{name} = EXCLUDED.{name}"
@@ -101,9 +105,9 @@ def _postgresql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Se
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} ({', '.join(statement.columns)}) SELECT * FROM unnest({marks}) "
+            f"INSERT INTO {table} ({', '.join(statement.columns)}) SELECT {chosen} FROM unnest({marks}) AS r({named}) "
             + _on_conflict(statement, sets),
-            arrays,
+            list(arrays.values()),
         )
 
 
@@ -139,20 +143,20 @@ _POSTGRESQL_TYPES: Final[dict[type, str]] = {
 }  # fmt: skip
 
 
-def _type_of(column: Sequence[Any], names: dict[type, str]) -> str:
+def _type_of(column: Sequence[Any]) -> type:
     kind = next((type(value) for value in column if value is not None), str)
-    return names[datetime if issubclass(kind, datetime) else kind]
+    return datetime if issubclass(kind, datetime) else kind
 
 
 def _mysql_kind(column: Sequence[Any]) -> tuple[str, str]:
     """Return how JSON_TABLE declares a column and the expression that turns it into the value to store."""
-    kind = next((type(value) for value in column if value is not None), str)
+    kind = _type_of(column)
     if kind is str:
         narrow = all(value is None or len(value) <= _NARROW for value in column)
         return "VARCHAR(255) CHARACTER SET utf8mb4" if narrow else "LONGTEXT CHARACTER SET utf8mb4", "{}"
     if kind is bytes:
         return "LONGTEXT CHARACTER SET ascii", "UNHEX({})"
-    return {bool: "TINYINT", int: "BIGINT", float: "DOUBLE"}.get(kind, "DATETIME(6)"), "{}"
+    return {bool: "TINYINT", int: "BIGINT", float: "DOUBLE", datetime: "DATETIME(6)"}[kind], "{}"
 
 
 _WRITERS: Final[dict[str, Callable[[BaseDatabaseWrapper, _Statement, Sequence[Row]], None]]] = {
