@@ -28,9 +28,6 @@ COLUMNS: Final = (
 )
 TEXTS: Final = 4  # how many of them, at the start, are text
 
-# Progress without any completion carries this time or an earlier one, as the table of aggregators has it.
-NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 ROWS_PER_GROUP: Final = 50_000
 
 Row = tuple[Any, ...]
@@ -43,19 +40,19 @@ class MissingLibrary(CompletionAggregatorError):
 def rows(course_id: str, records: Iterable[ProgressRecord]) -> Iterator[Row]:
     """Yield the rows of an export. A time is aware or None."""
     for each in records:
-        modified = each.last_modified
+        tally = each.tally
         yield (
             each.username,
             course_id,
-            each.block_key,
-            each.block_type,
-            each.earned,
-            each.possible,
-            each.percent,
-            each.optional_earned,
-            each.optional_possible,
-            each.optional_percent,
-            modified if modified is not None and modified > NEVER else None,
+            tally.block_key,
+            tally.block_type,
+            tally.earned,
+            tally.possible,
+            tally.percent,
+            tally.optional_earned,
+            tally.optional_possible,
+            tally.optional_percent,
+            tally.last_modified,
         )
 
 

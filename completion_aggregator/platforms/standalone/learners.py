@@ -102,4 +102,4 @@ def _read(learners: dict[int, Learner], schemes: set[str], them: dict[str, Any])
 
 
 def _rows(rows: QuerySet[Model], *fields: str) -> Iterator[tuple[Any, ...]]:
-    return rows.values_list("user_id", *fields).iterator()
+    return iter(rows.values_list("user_id", *fields))

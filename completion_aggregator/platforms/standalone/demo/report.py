@@ -31,7 +31,7 @@ def course_lines(summary: CourseSummary, *, bar: str = "█") -> Iterator[str]:
     yield f"{'SECTION':<{TITLE}}{'started':>10}{'half':>10}{'finished':>10}{'mean':>10}"
     for block in summary.blocks:
         counts = f"{block.started:>10,}{block.half:>10,}{block.finished:>10,}"
-        yield f"{_fitted(block.title or block.key, TITLE)}{counts}{block.mean:>10.1%}"
+        yield f"{_fitted(block.title or block.block_key, TITLE)}{counts}{block.mean:>10.1%}"
     yield ""
     yield f"{'LEARNERS BY PROGRESS':<{TITLE}}{'mean of the course':>30}{summary.mean:>10.1%}"
     yield from _histogram(summary.histogram, bar)

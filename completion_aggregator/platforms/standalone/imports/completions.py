@@ -19,7 +19,7 @@ from completion_aggregator.platforms.standalone.imports.rows import Columns, Val
 COLUMNS: Final = Columns(required=("username", "course_id", "block_id", "completion"), optional=("modified",))
 
 # Rows in a transaction: what a crash undoes, and what is held in memory at once.
-ROWS_PER_CHUNK: Final = 10_000
+ROWS_PER_CHUNK: Final = 25_000
 
 Row = tuple[int, Values]
 

@@ -22,6 +22,12 @@ class UnfitRow(CompletionAggregatorError):
     """A row cannot be imported; the message is the reason, without the row's own values."""
 
 
+class _Unfit(str):
+    """A remembered reason. (One exception raised again and again would gather a traceback for each row.)"""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class ImportedCourse:
     """A course as the imports need it. ``types``: the block types of the current version, by block key."""
@@ -30,7 +36,7 @@ class ImportedCourse:
     key: CourseKey
     text: str
     types: Mapping[str, str]
-    _others: dict[str, str | UnfitRow] = field(default_factory=dict)
+    _others: dict[str, str] = field(default_factory=dict)
 
     def block_type(self, block_key: str) -> str:
         """Return the type of a block; of one that the course does not have (any more), the one its key says.
@@ -40,19 +46,19 @@ class ImportedCourse:
         found = self.types.get(block_key) or self._others.get(block_key)
         if found is None:
             found = _remember(self._others, block_key, self._read_key(block_key))
-        if isinstance(found, UnfitRow):
-            raise found
+        if isinstance(found, _Unfit):
+            raise UnfitRow(found)
         return found
 
-    def _read_key(self, block_key: str) -> str | UnfitRow:
+    def _read_key(self, block_key: str) -> str:
         try:
             key = UsageKey.from_string(block_key)
         except InvalidKeyError:
-            return UnfitRow("not a block key")
+            return _Unfit("not a block key")
         if str(key.course_key) != self.text:
-            return UnfitRow("the block is of another course")
+            return _Unfit("the block is of another course")
         if str(key) != block_key or len(block_key) > LONGEST_KEY or len(key.block_type) > LONGEST_TYPE:
-            return UnfitRow("not a block key")
+            return _Unfit("not a block key")
         return str(key.block_type)
 
 
@@ -60,26 +66,26 @@ class Courses:
     """Courses by the text of their key; what is no course is remembered too."""
 
     def __init__(self) -> None:
-        self._known: dict[str, ImportedCourse | UnfitRow] = {}
+        self._known: dict[str, ImportedCourse | _Unfit] = {}
 
     def get(self, text: str) -> ImportedCourse:
         """Return the course. Raises UnfitRow."""
         found = self._known.get(text)
         if found is None:
             found = _remember(self._known, text, _look_up(text))
-        if isinstance(found, UnfitRow):
-            raise found
+        if isinstance(found, _Unfit):
+            raise UnfitRow(found)
         return found
 
 
-def _look_up(text: str) -> ImportedCourse | UnfitRow:
+def _look_up(text: str) -> ImportedCourse | _Unfit:
     try:
         key = CourseKey.from_string(text)
     except InvalidKeyError:
-        return UnfitRow("not a course key")
+        return _Unfit("not a course key")
     course = Course.objects.filter(course_key=key).select_related("current").first()
     if course is None or course.current is None:
-        return UnfitRow("unknown course: import_course comes first")
+        return _Unfit("unknown course: import_course comes first")
     graph = CourseGraph.from_bytes(bytes(course.current.graph))
     return ImportedCourse(id=course.pk, key=key, text=str(key), types=dict(zip(graph.keys, graph.types, strict=True)))
 
