@@ -97,9 +97,9 @@ def _blocks(answer: _Answer, findings: Findings, file: Path) -> dict[str, _Answe
 def _root(answer: _Answer, blocks: Mapping[str, _Answer], file: Path) -> str:
     root = answer.get("root")
     if root is not None:
-        if root not in blocks:
+        if not isinstance(root, str) or root not in blocks:
             raise InvalidCourse(f"{file}: the root {root!r} is not among the blocks")
-        return str(root)
+        return root
     children = {child for values in blocks.values() for child in _children(values) or ()}
     roots = [key for key in blocks if key not in children]
     if len(roots) != 1:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final, Protocol
+from xml.parsers import expat
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler
 from xml.sax.xmlreader import AttributesImpl, InputSource, Locator
@@ -67,6 +68,10 @@ class _Parser(DefusedExpatParser):  # type: ignore[misc]  # defusedxml has no ty
         # A bare <!DOCTYPE html> declares nothing, and nobody fetches the document type that it names.
         if has_internal_subset:
             super().defused_start_doctype_decl(name, sysid, pubid, has_internal_subset)
+
+    def reset(self) -> None:
+        super().reset()
+        self._parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
 
 
 def _source(data: bytes) -> InputSource:

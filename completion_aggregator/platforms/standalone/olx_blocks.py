@@ -308,7 +308,9 @@ class _Fields:
 
 
 def _is_pointer(element: Element) -> bool:
-    return element.is_empty and element.attributes.keys() in ({"url_name"}, {"slug"})
+    return (
+        element.is_empty and element.attributes.keys() in ({"url_name"}, {"slug"}) and any(element.attributes.values())
+    )
 
 
 def _without_section(section: Element) -> Element:
