@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
@@ -31,6 +32,14 @@ def skip_unless_required(reason: str, variable: str) -> None:
     if os.environ.get(variable):
         pytest.fail(f"{variable} is set, but this test {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the site a folder for its files, which goes with the tests."""
+    folder = tmp_path_factory.mktemp("home")
+    django_settings.HOME = folder
+    return folder
 
 
 @pytest.fixture
