@@ -19,7 +19,7 @@ FENCE = re.compile(
 )
 COMMAND = re.compile(r"^\$ (.*(?:\\\n.*)*)$", re.MULTILINE)
 
-PROLOGUE = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
+PROLOGUE = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n"
 # The log is asked for the line with which `serve` says that it listens.
 BACKGROUND = (
     "{command} > background.log 2>&1 &\ntimeout 60 sh -c 'until grep -q http background.log; do sleep 0.1; done'"
