@@ -11,6 +11,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 EXTRAS = ("standalone", "mysql", "postgresql", "redis", "fast", "cli", "parquet", "test", "dev", "docs")
+DATA = ("html", "xml", "json", "css", "js", "svg")
 PLUGIN = "completion_aggregator = completion_aggregator.apps:CompletionAggregatorAppConfig"
 
 
@@ -43,8 +44,7 @@ setup(
     license_files=["LICENSE.txt"],
     python_requires=">=3.11",
     packages=find_packages(include=["completion_aggregator", "completion_aggregator.*"]),
-    # Which data files belong to the packages is in MANIFEST.in.
-    include_package_data=True,
+    package_data={"completion_aggregator": ["py.typed", *(f"**/*.{ending}" for ending in DATA)]},
     install_requires=list(requirements("base")),
     extras_require={extra: list(requirements(extra)) for extra in EXTRAS},
     entry_points={

@@ -65,6 +65,14 @@ def test_the_licence_is_the_agpl_in_full():
     assert metadata.metadata("completion-aggregator")["License-Expression"] == "AGPL-3.0-or-later"
 
 
+def test_every_data_file_of_the_package_is_installed():
+    endings = re.search(r"^DATA = \((.*)\)$", (REPOSITORY / "setup.py").read_text(), re.MULTILINE)
+    assert endings
+    installed = {f".{ending}" for ending in re.findall(r"\w+", endings[1])} | {".py", ".md"}  # .md: notes beside data
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path for path in files if path.suffix not in installed} == {PACKAGE / "py.typed"}
+
+
 def test_the_lms_finds_the_app():
     found = {
         group: [point.value for point in metadata.entry_points(group=group) if point.name == "completion_aggregator"]
