@@ -15,7 +15,9 @@ COHORT: Final = "cohort"
 RANDOM: Final = "random"
 ENROLLMENT_TRACK: Final = "enrollment_track"
 
-STAFF_ROLES: Final = frozenset({CourseRole.Role.STAFF, CourseRole.Role.LIMITED_STAFF, CourseRole.Role.INSTRUCTOR})
+STAFF_ROLES: Final[frozenset[str]] = frozenset(
+    {CourseRole.Role.STAFF, CourseRole.Role.LIMITED_STAFF, CourseRole.Role.INSTRUCTOR}
+)
 
 # The group of each mode in the partition of enrollment tracks, as the LMS numbers them in COURSE_ENROLLMENT_MODES.
 TRACKS: Final = {

@@ -1,6 +1,6 @@
 """The platform port, answered from our own tables."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -74,16 +74,23 @@ class StandalonePlatform:
     def enrolled_courses(self, user_id: int) -> list[CourseKey]:
         """Return the courses of a learner's active enrollments, by course key."""
         active = Enrollment.objects.filter(user_id=user_id, is_active=True)
-        return list(active.order_by("course__course_key").values_list("course__course_key", flat=True))
+        return _keys(active.order_by("course__course_key").values_list("course__course_key", flat=True))
 
     def course_keys(self) -> list[CourseKey]:
         """Return every course that has content, by key."""
         courses = Course.objects.filter(current__isnull=False)
-        return list(courses.order_by("course_key").values_list("course_key", flat=True))
+        return _keys(courses.order_by("course_key").values_list("course_key", flat=True))
+
+
+def _keys(found: Iterable[CourseKey | None]) -> list[CourseKey]:
+    # The field reads an empty text as None; no course has an empty key.
+    return [key for key in found if key is not None]
 
 
 def _of_current(course_key: CourseKey, *fields: str) -> tuple[Any, ...]:
-    row = Course.objects.filter(course_key=course_key, current__isnull=False).values_list(*fields).first()
+    row: tuple[Any, ...] | None = (
+        Course.objects.filter(course_key=course_key, current__isnull=False).values_list(*fields).first()
+    )
     if row is None:
         raise UnknownCourse(f"There is no course {course_key}.")
     return row

@@ -56,9 +56,9 @@ def course(*leaves: Block, partitions: Iterable[Partition] = ()) -> Course:
     return Course.objects.get(course_key=KEY)
 
 
-def learner(name: str, *, mode: str = "audit", is_active: bool = True, **user):
-    """A user; enrolled when there is a course."""
-    user = get_user_model().objects.create_user(name, **user)
+def learner(name: str, *, mode: str = "audit", is_active: bool = True, **fields):
+    """A user, enrolled in the courses that there are."""
+    user = get_user_model().objects.create_user(name, **fields)
     for each in Course.objects.all():
         Enrollment.objects.create(user=user, course=each, mode=mode, is_active=is_active)
     return user

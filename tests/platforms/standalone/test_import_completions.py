@@ -170,12 +170,10 @@ def test_a_course_imported_meanwhile_is_known_to_the_next_run(imported):
 
 def test_a_chunk_is_stored_with_its_stale_rows_or_not_at_all(ana, imported, monkeypatch):
     monkeypatch.setattr(completions, "ROWS_PER_CHUNK", 1)
-    run = completions.CompletionsImport
-
     class Interrupted(Exception):
         pass
 
-    class Broken(run):
+    class Broken(completions.CompletionsImport):
         def _store(self, course, facts):
             super()._store(course, facts)
             if self.summary.written == 2:

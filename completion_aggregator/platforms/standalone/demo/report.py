@@ -6,7 +6,6 @@ from typing import Final
 
 from completion_aggregator.aggregation.api import CourseSummary
 
-WIDTH: Final = 78
 BAR: Final = 32
 TITLE: Final = 38
 
@@ -28,6 +27,8 @@ class Timing:
 
 def course_lines(summary: CourseSummary, *, bar: str = "█") -> Iterator[str]:
     """Yield a table with a line per section, and a histogram of the learners."""
+    yield f"{summary.title}: {summary.learners:,} learners"
+    yield ""
     yield f"{'SECTION':<{TITLE}}{'started':>10}{'half':>10}{'finished':>10}{'mean':>10}"
     for block in summary.blocks:
         counts = f"{block.started:>10,}{block.half:>10,}{block.finished:>10,}"

@@ -1,6 +1,7 @@
 """What ``import_enrollments`` and ``import_completions`` share: arguments, progress, summary, exit status."""
 
 import json
+import sys
 import time
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping
@@ -68,8 +69,8 @@ class ImportCommand(BaseCommand):
             raise SystemExit(SOME_REJECTED)
 
     def _follow(self, run: RowsImport, source: Source, rejects: Rejects) -> None:
-        # ._out is the stream that Django wraps for colours; the wrapper is no text stream to rich.
-        with meter(f"Importing {self.noun}", source.size, self.stderr._out) as progress:
+        # Not self.stderr: it ends each write with a new line, and a bar is redrawn.
+        with meter(f"Importing {self.noun}", source.size, sys.stderr) as progress:
             for summary in run.run(read_rows(source, self.columns, rejects)):
                 progress.show(source.position, f"{summary.rows:,} rows")
 

@@ -128,6 +128,6 @@ def _stored(course_id: int, user_ids: list[int]) -> dict[int, tuple[str, bool, d
     found: dict[int, tuple[str, bool, datetime]] = {}
     for start in range(0, len(user_ids), IDS_PER_QUERY):
         some = Enrollment.objects.filter(course_id=course_id, user_id__in=user_ids[start : start + IDS_PER_QUERY])
-        for user_id, *place in some.values_list("user_id", "mode", "is_active", "created"):
-            found[user_id] = (place[0], place[1], place[2])
+        for user_id, mode, is_active, created in some.values_list("user_id", "mode", "is_active", "created"):
+            found[user_id] = (mode, is_active, created)
     return found

@@ -10,7 +10,7 @@ import json
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -63,12 +63,14 @@ def opened(path: str) -> Iterator[Source]:
     """Open a file, or standard input for ``-``; compressed ones are read as what they hold."""
     try:
         # Standard input is not ours to close.
-        context = nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb")  # noqa: SIM115  (below)
+        context: AbstractContextManager[Any] = (
+            nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb")  # noqa: SIM115  (closed below)
+        )
     except OSError as error:
         raise UnusableFile(f"Cannot open {path}: {error.strerror}.") from error
     with context as raw:
-        packed = raw.peek(2)[:2] == GZIP  # type: ignore[attr-defined]  # both kinds are BufferedReader
-        stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if packed else raw  # type: ignore[type-var]
+        packed = raw.peek(2)[:2] == GZIP
+        stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if packed else raw
         size = Path(path).stat().st_size if path != STDIN and Path(path).is_file() else None
         yield Source(name="standard input" if path == STDIN else path, raw=raw, stream=stream, size=size)
 

@@ -21,6 +21,10 @@ from completion_aggregator.platforms.standalone.platform import StandalonePlatfo
 DEMO_COURSE: Final = Path(__file__).parents[2] / "demo_course" / "course"
 SECTION: Final = "chapter"
 
+NOTHING_OPEN: Final = """Nothing in this course was open to a learner on the last day of the simulated term. To count what is
+still to come, set COMPLETION_AGGREGATOR_AGGREGATE_UNRELEASED_BLOCKS=true and run the demo again.
+"""
+
 
 class Command(BaseCommand):
     """Show the whole product on a course with simulated learners."""
@@ -43,7 +47,8 @@ class Command(BaseCommand):
         self._command("Import the course", "import_course", options["course"])
         learners = self._enroll(key, folder, options["learners"], options["seed"])
         self._complete(key, folder, learners, options["seed"])
-        self._command("Bring progress up to date", "run_aggregator_service", count=len(learners), unit="learners")
+        waiting = len(learners) if aggregation.status().waiting else 0
+        self._command("Bring progress up to date", "run_aggregator_service", count=waiting, unit="learners")
         self._summarize(key)
         self._suggest(key, next(iter(learners)))
 
@@ -65,6 +70,8 @@ class Command(BaseCommand):
         count = work.write_completions(file, key, graph, learners, seed=seed)
         self._timings.append(report.Timing("Simulate a term", time.perf_counter() - started, count, "completions"))
         self._command("Import their completions", "import_completions", file, count=count, unit="completions")
+        if not count:
+            self.stdout.write(NOTHING_OPEN)
 
     def _command(self, step: str, name: str, *arguments: object, count: int = 0, unit: str = "") -> None:
         self.stdout.write(f"$ completion-aggregator {shlex.join([name, *map(str, arguments)])}")
