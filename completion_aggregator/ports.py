@@ -7,7 +7,7 @@ them with a fixed number of queries and writes nothing.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Protocol
 
 from django.utils.module_loading import import_string
@@ -58,7 +58,7 @@ class Platform(Protocol):
         """Return every course of the platform, by key."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(path: str) -> Platform:
     platform: Platform = import_string(path)()
     return platform

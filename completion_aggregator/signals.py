@@ -19,7 +19,7 @@ def connect() -> None:
 def completion_changed(sender: Any, instance: BlockCompletion, raw: bool = False, **_: Any) -> None:
     """Mark the completion stale, in the transaction that changes it.
 
-    Completions outside courses (libraries have them) are not ours; those that a fixture loads come with their own tallies.
+    Completions outside courses (libraries have them) are not ours; what a fixture loads comes with its own tallies.
     """
     if raw or not instance.context_key.is_course:
         return

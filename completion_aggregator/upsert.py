@@ -1,10 +1,11 @@
 """Set-based writes: insert rows, or update those that exist, with a method per database.
 
 The methods were chosen by measurement: SQLite prepares one statement and repeats it; MariaDB and MySQL read one JSON
-parameter as a table; PostgreSQL unnests one array per column. Rows go in the order of their key, which is faster and keeps
-concurrent writers from deadlocks.
+parameter as a table; PostgreSQL unnests one array per column. Rows go in the order of their key, which is faster and
+keeps concurrent writers from deadlocks.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,12 +16,16 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 try:
-    from orjson import dumps as _dumps
+    import orjson
 except ImportError:  # the [fast] extra is not there
-    import json
 
-    def _dumps(value: object) -> bytes:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    def _json(rows: object) -> str:
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+else:
+
+    def _json(rows: object) -> str:
+        return orjson.dumps(rows).decode()
 
 
 Row = Sequence[Any]
@@ -50,11 +55,11 @@ def upsert(
     greatest: Collection[str] = (),
     using: str = DEFAULT_DB_ALIAS,
 ) -> int:
-    """Insert *rows* of *columns*; where a row with the same *key* exists, set *update* instead. Return how many were sent.
+    """Insert *rows* of *columns*, or set *update* where one with the same *key* exists; return how many were sent.
 
-    ``key`` names the columns of a unique constraint. ``update``: None for all other columns, empty to leave existing rows
-    alone. ``greatest``: columns of ``update`` that only grow. Names must be our own constants: they are not escaped. Values
-    are str, int, float, bool, bytes, aware datetimes or None, of one type in each column.
+    ``key`` names the columns of a unique constraint. ``update``: None for all other columns, empty to leave existing
+    rows alone. ``greatest``: columns of ``update`` that only grow. Names must be our own constants: they are not
+    escaped. Values are str, int, float, bool, bytes, aware datetimes or None, of one type in each column.
     """
     if not rows:
         return 0
@@ -100,7 +105,9 @@ def _postgresql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Se
     named = ", ".join(f"c{at}" for at in arrays)
     table = statement.table
     sets = [
-        f"{name} = GREATEST({table}.{name}, EXCLUDED.{name})" if name in statement.greatest else f"{name} = EXCLUDED.{name}"
+        f"{name} = GREATEST({table}.{name}, EXCLUDED.{name})"
+        if name in statement.greatest
+        else f"{name} = EXCLUDED.{name}"
         for name in statement.update
     ]
     with connection.cursor() as cursor:
@@ -126,7 +133,9 @@ def _mysql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequenc
     declared = ", ".join(f"c{at} {kind} PATH '$[{at}]'" for at, (kind, _) in enumerate(kinds))
     chosen = ", ".join(expression.format(f"j.c{at}") for at, (_, expression) in enumerate(kinds))
     sets = [
-        f"{name} = GREATEST({table}.{name}, VALUES({name}))" if name in statement.greatest else f"{name} = VALUES({name})"
+        f"{name} = GREATEST({table}.{name}, VALUES({name}))"
+        if name in statement.greatest
+        else f"{name} = VALUES({name})"
         for name in statement.update
     ] or [f"{statement.key[0]} = {table}.{statement.key[0]}"]  # INSERT IGNORE would hide other errors too
     with connection.cursor() as cursor:
@@ -134,7 +143,7 @@ def _mysql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequenc
             f"INSERT INTO {table} ({', '.join(statement.columns)}) "
             f"SELECT {chosen} FROM JSON_TABLE(%s, '$[*]' COLUMNS ({declared})) j "
             f"ON DUPLICATE KEY UPDATE {', '.join(sets)}",
-            [_dumps(plain).decode()],
+            [_json(plain)],
         )
 
 

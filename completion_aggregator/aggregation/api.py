@@ -5,7 +5,7 @@ edx-completion's own model must say so here, in the same transaction.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,7 +16,7 @@ from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.aggregation import progress, stale, state
-from completion_aggregator.aggregation.courses import forget, open_course
+from completion_aggregator.aggregation.courses import forget
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.aggregation.progress import (
     BlockProgress,
@@ -25,7 +25,12 @@ from completion_aggregator.aggregation.progress import (
     LearnerProgress,
     ProgressRecord,
 )
-from completion_aggregator.aggregation.refresh import RefreshSummary, refresh_course, refresh_learners
+from completion_aggregator.aggregation.refresh import (
+    RefreshSummary,
+    refresh_batches,
+    refresh_course,
+    refresh_learners,
+)
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import get_platform
@@ -52,6 +57,7 @@ __all__ = [
     "pending_courses",
     "progress_of",
     "progress_of_course",
+    "refresh_batches",
     "refresh_course",
     "refresh_learner",
     "status",
@@ -59,6 +65,9 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+#: How many of the courses refreshed last ``status`` tells of.
+LAST_RUNS = 5
 
 progress_of = progress.of_learner
 progress_of_course = progress.of_course
@@ -72,7 +81,10 @@ delete_resolved = stale.delete_resolved
 
 @dataclass(frozen=True, slots=True)
 class CourseStatus:
-    """What waits in one course; ``error`` says why its content cannot be read, and ``retry_at`` when that is tried again."""
+    """What waits in one course.
+
+    ``error`` says why its content cannot be read, and ``retry_at`` when that is tried again.
+    """
 
     course_key: CourseKey
     waiting: int
@@ -95,12 +107,13 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the queue."""
+    """The state of the queue. ``last_runs``: the courses refreshed last, newest first."""
 
     waiting: int
     oldest: datetime | None
     courses: tuple[CourseStatus, ...]
     set_aside: tuple[SetAside, ...]
+    last_runs: tuple[CourseStatus, ...]
 
 
 def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key: UsageKey) -> None:
@@ -112,7 +125,7 @@ def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key:
 
 def refresh_learner(username: str, course_key: CourseKey) -> RefreshSummary:
     """Refresh one learner in one course now, after whoever else is at it. Raises UnknownCourse or InvalidCourse."""
-    return refresh_learners(open_course(course_key), [username], wait=True)
+    return refresh_learners(course_key, [username], wait=True)
 
 
 def mark_course_stale(
@@ -130,7 +143,7 @@ def mark_course_stale(
 
 
 def pending_courses() -> list[CourseKey]:
-    """Return the courses with work to do, the one that waits longest first, without those whose content cannot be read now."""
+    """Return the courses with work to do, the one that waits longest first; none whose content cannot be read now."""
     postponed = AggregatedCourse.objects.filter(retry_at__gt=timezone.now())
     keys = {str(key) for key in postponed.values_list("course_key", flat=True)}
     return [key for key in stale.waiting_courses() if str(key) not in keys]
@@ -153,11 +166,21 @@ def status() -> Status:
         waiting=sum(count for count, _ in waiting.values()),
         oldest=min((since for _, since in waiting.values()), default=None),
         courses=tuple(sorted(courses, key=lambda each: (each.oldest is None, each.oldest, str(each.course_key)))),
-        set_aside=tuple(
-            SetAside(*row)
-            for row in aside.values_list("course__course_key", "user_id", "attempts", "set_aside_at", "error")
+        set_aside=tuple(_set_aside(row) for row in aside.select_related("course").defer("vector")),
+        last_runs=tuple(
+            _course_status(row.course_key, waiting.get(row.course_key), row) for row in _last_run(rows.values())
         ),
     )
+
+
+def _set_aside(row: CourseProgress) -> SetAside:
+    since = row.set_aside_at or timezone.now()
+    return SetAside(row.course.course_key, row.user_id, row.attempts, since, row.error)
+
+
+def _last_run(rows: Iterable[AggregatedCourse]) -> list[AggregatedCourse]:
+    run = [(row.refreshed_at, row) for row in rows if row.refreshed_at is not None]
+    return [row for _, row in sorted(run, key=lambda pair: pair[0], reverse=True)[:LAST_RUNS]]
 
 
 def _course_status(
@@ -177,4 +200,3 @@ def _refresh_quietly(username: str, course_key: CourseKey) -> None:
         log.warning("not refreshed course=%s: %s", course_key, error)
     except DatabaseError:
         log.exception("not refreshed course=%s", course_key)
-

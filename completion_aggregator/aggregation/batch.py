@@ -1,9 +1,10 @@
 """A batch of learners of one course, as arrays: what was, what was read, what is to be written.
 
-Most learners change by one completion: their vector is updated with it, and the tallies of old and new vector differ where
-rows do. The others are read *whole*, from all their completions, and compared with the rows that are stored: those who are new,
-forced or marked as a whole, who see another tree than before, whose vector is damaged, and those whose change cannot be
-followed exactly (a completion that is gone, or whose time went back). Both ways end in the rows of a run from scratch.
+Most learners change by one completion: their vector is updated with it, and the tallies of old and new vector differ
+where rows do. The others are read *whole*, from all their completions, and compared with the rows that are stored:
+those who are new, forced or marked as a whole, who see another tree than before, whose vector is damaged, and those
+whose change cannot be followed exactly (a completion that is gone, or whose time went back). Both ways end in the rows
+of a run from scratch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,9 +36,10 @@ _NOTHING: Final = np.iinfo(np.int64).min
 class Batch:
     """Locked learners; row n of every array is learner n, columns are leaf numbers.
 
-    ``old``, ``new``: completions, NaN where there is none. ``times``: microseconds of the completions that were read and
-    may have changed something, ``NEVER`` elsewhere. ``whole``: read from all completions. ``settled``: of those, the ones for
-    whom nothing can have changed. ``trees``: digest of view and draws. ``activity``: newest completion, visible or not.
+    ``old``, ``new``: completions, NaN where there is none. ``times``: microseconds of the completions that were read
+    and may have changed something, ``NEVER`` elsewhere. ``whole``: read from all completions. ``settled``: of those,
+    the ones for whom nothing can have changed. ``trees``: digest of view and draws. ``activity``: newest completion,
+    visible or not.
     """
 
     course: Course
@@ -97,21 +99,21 @@ class _Reading:
     def named(self, claims: Sequence[Claim], learners: Mask) -> Mask:
         """Read the completions that the claims of these learners name; return who must be read whole after all."""
         pairs: dict[str, list[int]] = {}
-        missing: dict[tuple[int, str], int] = {}
+        missing: set[tuple[int, str]] = set()
         for row in np.flatnonzero(learners).tolist():
             for key in claims[row].blocks or ():
                 pairs.setdefault(key, []).append(self.states[row].user_id)
-                missing[row, key] = row
+                missing.add((row, key))
         read = completions.of_pairs(self.course.key, pairs)
         escalated = np.zeros(len(self.states), dtype=np.bool_)
         rows, numbers = self._places(read)
         for row, number, key, value, time in zip(
             rows.tolist(), numbers.tolist(), read.keys, read.values.tolist(), read.times.tolist(), strict=True
         ):
-            missing.pop((row, key), None)
+            missing.discard((row, key))
             if not self._change(row, number, value, time):
                 escalated[row] = True
-        for (row, key), _ in missing.items():
+        for row, key in missing:
             number = self._number(key)
             escalated[row] |= bool(self.unnumbered[row]) if number < 0 else not np.isnan(self.old[row, number])
         return escalated
@@ -156,7 +158,9 @@ def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Cla
     built = np.array([each.built for each in rows], dtype=np.bool_)
     damaged = np.zeros(len(rows), dtype=np.bool_)
     damaged[list(unpacked.damaged)] = True
-    fresh = built & ~damaged & np.array([each.view == tree for each, tree in zip(rows, trees, strict=True)], dtype=np.bool_)
+    fresh = (
+        built & ~damaged & np.array([each.view == tree for each, tree in zip(rows, trees, strict=True)], dtype=np.bool_)
+    )
     fresh &= np.array([not (s.unnumbered and s.leaf_count < len(course.leaves)) for s in rows], dtype=np.bool_)
     reading = _Reading(course, rows, unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T.copy())
     named = fresh & np.array([claim.blocks is not None and not claim.force for claim in taken], dtype=np.bool_)
@@ -174,7 +178,10 @@ def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Cla
 
 
 def bring_up_to_date(batch: Batch, *, now: datetime) -> tuple[list[Change], int, list[State]]:
-    """Write the projected rows that differ, remove those that are to go; return both counts' facts and the new states."""
+    """Write the rows that differ and remove those that are to go.
+
+    Return what was written, how many went, and the new states.
+    """
     groups = list(_groups(batch))
     key = batch.course.key
     whole = [group for group in groups if group.whole]
@@ -182,7 +189,8 @@ def bring_up_to_date(batch: Batch, *, now: datetime) -> tuple[list[Change], int,
     stored = projection.stored(key, user_ids)
     unsettled = [~batch.settled[group.learners] for group in whole]
     compared = [
-        (g.projected, projection.differing(g.projected, stored) & keep) for g, keep in zip(whole, unsettled, strict=True)
+        (g.projected, projection.differing(g.projected, stored) & keep)
+        for g, keep in zip(whole, unsettled, strict=True)
     ]
     gone = projection.vanished([group.projected for group in whole], stored)
     changes = projection.write(key, compared, now=now)
@@ -191,7 +199,9 @@ def bring_up_to_date(batch: Batch, *, now: datetime) -> tuple[list[Change], int,
     projection.remove(gone)
     vectors = vector.pack(batch.new)
     states = [
-        _state(batch, group, column, vectors[row]) for group in groups for column, row in enumerate(group.learners.tolist())
+        _state(batch, group, column, vectors[row])
+        for group in groups
+        for column, row in enumerate(group.learners.tolist())
     ]
     return changes, len(gone), states
 
@@ -230,7 +240,7 @@ def _touched(batch: Batch, group: _Group) -> Mask:
     sights = [batch.sights[row] for row in group.learners.tolist()]
     before = tallies_of(view, course.numbers(view), batch.old[group.learners], None, sights)
     old = projection.project(before, course.keys, course.types, projected_block_types(), projected.user_ids)
-    # Without times, ``old`` has the time of "never" everywhere: what differs from it is above a completion that was read.
+    # Without times, ``old`` is "never" everywhere: what differs from it is above a completion that was read.
     changed: Mask = (old.values != projected.values).any(axis=0) | (old.times != projected.times)
     return changed
 
@@ -244,10 +254,7 @@ def _state(batch: Batch, group: _Group, column: int, packed: bytes) -> State:
     return replace(
         before,
         vector=packed,
-        tally=(
-            float(tallies.earned[root, column]), float(tallies.possible[root, column]), float(tallies.percent[root, column]),
-            float(tallies.optional_earned[root, column]), float(tallies.optional_possible[root, column]),
-        ),
+        tally=_course_tally(tallies, column),
         last_modified=_moment(newest),
         last_activity=_moment(int(batch.activity[row])),
         graph_version=batch.course.graph.content_hash,
@@ -259,9 +266,20 @@ def _state(batch: Batch, group: _Group, column: int, packed: bytes) -> State:
     )  # fmt: skip
 
 
+def _course_tally(tallies: Tallies, column: int) -> tuple[float, float, float, float, float]:
+    sums = (tallies.earned, tallies.possible, tallies.percent, tallies.optional_earned, tallies.optional_possible)
+    earned, possible, percent, apart, apart_possible = (float(each[tallies.view.root, column]) for each in sums)
+    return earned, possible, percent, apart, apart_possible
+
+
 def _tree(view: View, sight: Sight) -> str:
     """Return sixteen digits that stand for the tree a learner sees, draws included."""
-    drawn = [(bank.key, tuple(sight.selections[bank.key])) for each in view.banks for bank in each if bank.key in sight.selections]
+    drawn = [
+        (bank.key, tuple(sight.selections[bank.key]))
+        for each in view.banks
+        for bank in each
+        if bank.key in sight.selections
+    ]
     return blake2b(repr((view.digest, drawn)).encode(), digest_size=8).hexdigest() if drawn else view.digest
 
 

@@ -35,7 +35,8 @@ _PAIRS: Final = {
         " AND c.user_id = json_extract(pair.value, '$[1]')"
     ),
     "postgresql": (
-        "SELECT c.user_id, c.block_key, c.completion, {micros} FROM unnest(%s::text[], %s::bigint[]) AS pair(block, learner)"
+        "SELECT c.user_id, c.block_key, c.completion, {micros}"
+        " FROM unnest(%s::text[], %s::bigint[]) AS pair(block, learner)"
         " JOIN {table} AS c ON c.course_key = %s AND c.block_key = pair.block AND c.user_id = pair.learner"
     ),
 }

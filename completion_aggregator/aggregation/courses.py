@@ -23,6 +23,7 @@ class Course:
     """A course as a refresh needs it; ``keys`` and ``types`` are the graph's, by block number."""
 
     key: CourseKey
+    version: str
     row: AggregatedCourse
     graph: CourseGraph
     leaves: LeafNumbers
@@ -41,7 +42,7 @@ class _Graphs:
         self._kept: OrderedDict[CourseKey, tuple[str, CourseGraph]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, course_key: CourseKey) -> CourseGraph:
+    def get(self, course_key: CourseKey) -> tuple[str, CourseGraph]:
         platform = get_platform()
         version = platform.course_version(course_key)
         with self._lock:
@@ -53,7 +54,7 @@ class _Graphs:
             self._kept.move_to_end(course_key)
             while len(self._kept) > setting("GRAPH_CACHE_SIZE"):
                 self._kept.popitem(last=False)
-        return kept[1]
+        return kept
 
     def clear(self) -> None:
         with self._lock:
@@ -68,15 +69,16 @@ def graph_of(course_key: CourseKey) -> CourseGraph:
 
     Raises UnknownCourse or InvalidCourse.
     """
-    return _graphs.get(course_key)
+    _, graph = _graphs.get(course_key)
+    return graph
 
 
 def open_course(course_key: CourseKey) -> Course:
     """Return the course with its current graph; new leaves get their numbers. Raises UnknownCourse or InvalidCourse."""
-    graph = graph_of(course_key)
+    version, graph = _graphs.get(course_key)
     row = leaves.course_row(course_key)
     numbers = leaves.number(row, graph.completable_keys)
-    return Course(course_key, row, graph, numbers, graph.keys, graph.types)
+    return Course(course_key, version, row, graph, numbers, graph.keys, graph.types)
 
 
 def forget() -> None:

@@ -64,7 +64,9 @@ def course_row(course_key: CourseKey) -> AggregatedCourse:
     """Return our row of the course, made now if need be."""
     row = AggregatedCourse.objects.filter(course_key=course_key).first()
     if row is None:
-        upsert(AggregatedCourse._meta.db_table, _COURSE_COLUMNS, ("course_key",), [(str(course_key), 0, 0, "")], update=())
+        upsert(
+            AggregatedCourse._meta.db_table, _COURSE_COLUMNS, ("course_key",), [(str(course_key), 0, 0, "")], update=()
+        )
         row = AggregatedCourse.objects.get(course_key=course_key)
     return row
 
@@ -87,7 +89,9 @@ def number(row: AggregatedCourse, keys: Collection[str]) -> LeafNumbers:
         numbers = _read(row.pk)
         new = [key for key in dict.fromkeys(keys) if key not in numbers.numbers]
         rows = [(row.pk, len(numbers) + nth, key) for nth, key in enumerate(new)]
-        upsert(CourseLeaf._meta.db_table, ("course_id", "number", "block_key"), ("course_id", "number"), rows, update=())
+        upsert(
+            CourseLeaf._meta.db_table, ("course_id", "number", "block_key"), ("course_id", "number"), rows, update=()
+        )
         locked.leaf_count = len(numbers) + len(new)
         locked.save(update_fields=["leaf_count"])
     row.leaf_count = locked.leaf_count
@@ -100,6 +104,7 @@ _COURSE_COLUMNS: Final = ("course_key", "leaf_count", "failures", "error")
 def _read(course_id: int) -> LeafNumbers:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT block_key, number FROM {CourseLeaf._meta.db_table} WHERE course_id = %s ORDER BY number", [course_id]
+            f"SELECT block_key, number FROM {CourseLeaf._meta.db_table} WHERE course_id = %s ORDER BY number",
+            [course_id],
         )
         return LeafNumbers(course_id, dict(cursor.fetchall()))

@@ -58,8 +58,8 @@ class AggregatorManager(models.Manager["Aggregator"]):
         """Store many tallies in one statement."""
         now = timezone.now()
         columns = (
-            "user_id", "course_key", "aggregation_name", "block_key", "earned", "possible", "percent", "optional_earned",
-            "optional_possible", "optional_percent", "last_modified", "created", "modified",
+            "user_id", "course_key", "aggregation_name", "block_key", "earned", "possible", "percent",
+            "optional_earned", "optional_possible", "optional_percent", "last_modified", "created", "modified",
         )  # fmt: skip
         rows = [
             (
@@ -242,8 +242,8 @@ class CourseProgress(models.Model):
     """One learner in one course: the completion vector, the tally of the course, and what they were computed from.
 
     ``as_of`` is None until the first refresh. ``last_modified`` is the newest visible completion, ``last_activity`` the
-    newest of all. ``unnumbered``: the learner completed blocks that were no leaves when ``leaf_count`` leaves were known.
-    A learner whose refresh failed ``attempts`` times is set aside, with the last error.
+    newest of all. ``unnumbered``: the learner completed blocks that were no leaves when ``leaf_count`` leaves were
+    known. A learner whose refresh failed ``attempts`` times is set aside, with the last error.
 
     .. no_pii:
     """
@@ -251,9 +251,7 @@ class CourseProgress(models.Model):
     id = models.BigAutoField(primary_key=True)
     course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, related_name="progress")
     # No constraint: it would make every refresh wait for whoever writes the user's row.
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+"
-    )
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     vector = models.BinaryField(default=b"")
     earned = models.FloatField(default=0.0)
     possible = models.FloatField(default=0.0)
@@ -275,9 +273,7 @@ class CourseProgress(models.Model):
 
     class Meta:
         app_label = "completion_aggregator"
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["course", "user"], name="progress_course_user_uniq")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["course", "user"], name="progress_course_user_uniq")]
         indexes: ClassVar = [
             models.Index(fields=["course", "graph_version"], name="progress_course_version_idx"),
         ]

@@ -1,10 +1,10 @@
-"""The read side: progress of a learner, of many, of a course. Nothing here writes, and nothing depends on the projection."""
+"""The read side: progress of a learner, of many, of a course. Nothing here writes or needs the projection."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from django.contrib.auth import get_user_model
@@ -23,6 +23,8 @@ from completion_aggregator.course_graph.rollup import NEVER, Tallies, View
 from completion_aggregator.course_graph.visibility import moment_of
 from completion_aggregator.ports import Sight, get_platform
 
+#: Learners who see a block, started it, are half through, finished it.
+_Counts: TypeAlias = tuple[int, ...]
 #: Ask for these levels to get every aggregator of the course, whatever its type.
 ALL_LEVELS: Final = frozenset({"all"})
 HISTOGRAM_BINS: Final = 10
@@ -89,6 +91,15 @@ class CourseSummary:
     histogram: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the blocks of a graph are called, by block number."""
+
+    keys: Sequence[str]
+    types: Sequence[str]
+    titles: Sequence[str]
+
+
 def of_learner(user_id: int, course_key: CourseKey, *, levels: Collection[str] | None = None) -> LearnerProgress:
     """Return a learner's progress, worked out now from her completions with three queries. Raises UnknownCourse."""
     graph = graph_of(course_key)
@@ -132,56 +143,68 @@ def usernames(user_ids: Collection[int]) -> dict[int, str]:
 def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) -> CourseSummary:
     """Return where a class stands, from the learners' completion vectors as last refreshed. Raises UnknownCourse."""
     course = open_course(course_key)
-    platform = get_platform()
     titles, depths = course.graph.titles, _depths(course.graph)
-    counted = {block: np.zeros(4) for block, kind in enumerate(course.types) if _asked(kind, levels)}
-    sums = {block: 0.0 for block in counted}
+    counts: dict[int, _Counts] = {}
+    sums: dict[int, float] = {}
     percents: list[float] = []
-    for batch in _batched(platform.enrolled_user_ids(course_key), setting("BATCH_SIZE")):
+    for batch in _batched(get_platform().enrolled_user_ids(course_key), setting("BATCH_SIZE")):
         for tallies in _from_vectors(course, batch):
             percents += tallies.percent[tallies.view.root].tolist()
             for row, block in enumerate(tallies.view.aggregators.tolist()):
-                if block in counted:
-                    percent = tallies.percent[row]
-                    counted[block] += (
-                        len(percent), np.count_nonzero(tallies.earned[row] > 0),
-                        np.count_nonzero(percent >= 0.5), np.count_nonzero(percent == 1.0),
-                    )  # fmt: skip
-                    sums[block] += float(percent.sum())
-    histogram, _ = np.histogram(percents, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
+                counted = _count(tallies, row)
+                before = counts.get(block, (0, 0, 0, 0))
+                counts[block] = tuple(a + b for a, b in zip(before, counted, strict=True))
+                sums[block] = sums.get(block, 0.0) + float(tallies.percent[row].sum())
     blocks = [
         BlockSummary(
-            course.keys[block], course.types[block], titles[block], depths[block],
-            *(int(number) for number in counts), mean=sums[block] / counts[0],
+            block_key=course.keys[block],
+            block_type=course.types[block],
+            title=titles[block],
+            depth=depths[block],
+            learners=counts[block][0],
+            started=counts[block][1],
+            half=counts[block][2],
+            finished=counts[block][3],
+            mean=sums[block] / counts[block][0],
         )
-        for block, counts in counted.items()
-        if counts[0]
-    ]  # fmt: skip
+        for block in sorted(counts)
+        if _asked(course.types[block], levels)
+    ]
+    histogram, _ = np.histogram(percents, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
     mean = sum(percents) / len(percents) if percents else 0.0
     return CourseSummary(course_key, titles[0], len(percents), mean, tuple(blocks), tuple(histogram.tolist()))
+
+
+def _count(tallies: Tallies, row: int) -> _Counts:
+    """Return how many learners see a block, started it, are half through, and finished."""
+    percent, earned = tallies.percent[row], tallies.earned[row]
+    return (
+        len(percent),
+        int(np.count_nonzero(earned > 0)),
+        int(np.count_nonzero(percent >= 0.5)),
+        int(np.count_nonzero(percent == 1.0)),
+    )
 
 
 def _live(
     course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight], levels: Collection[str] | None
 ) -> Iterator[LearnerProgress]:
     """Yield progress in the order of *sights* from the facts, read with one query."""
-    keys, types, titles = graph.keys, graph.types, graph.titles
+    names = _Names(graph.keys, graph.types, graph.titles)
     numbers = LeafNumbers(0, {key: number for number, key in enumerate(graph.completable_keys)})
     rows = {user_id: row for row, user_id in enumerate(sights)}
     values, times = _facts(course_key, numbers, rows)
     done: dict[int, LearnerProgress] = {}
     for view, user_ids in _by_view(graph, sights):
         at = [rows[user_id] for user_id in user_ids]
-        leaves = numbers.of([keys[block] for block in view.leaves.tolist()])
+        leaves = numbers.of([names.keys[block] for block in view.leaves.tolist()])
         tallies = tallies_of(view, leaves, values[at], times[at], [sights[user_id] for user_id in user_ids])
         for column, user_id in enumerate(user_ids):
-            done[user_id] = _learner(user_id, tallies, column, keys, types, titles, levels)
+            done[user_id] = _learner(user_id, tallies, column, names, levels)
     return (done[user_id] for user_id in sights)
 
 
-def _facts(
-    course_key: CourseKey, leaves: LeafNumbers, rows: Mapping[int, int]
-) -> tuple[Floats, NDArray[np.int64]]:
+def _facts(course_key: CourseKey, leaves: LeafNumbers, rows: Mapping[int, int]) -> tuple[Floats, NDArray[np.int64]]:
     """Return the completions of these learners (user id to row) and their times, shape (learners, leaf numbers)."""
     read = completions.of_learners(course_key, list(rows))
     at = np.fromiter((rows[user_id] for user_id in read.user_ids.tolist()), dtype=np.intp, count=len(read))
@@ -198,31 +221,32 @@ def _facts(
 
 
 def _learner(
-    user_id: int,
-    tallies: Tallies,
-    column: int,
-    keys: Sequence[str],
-    types: Sequence[str],
-    titles: Sequence[str],
-    levels: Collection[str] | None,
+    user_id: int, tallies: Tallies, column: int, graph: _Names, levels: Collection[str] | None
 ) -> LearnerProgress:
-    newest = tallies.newest
-    columns = [
-        each[:, column].tolist()
-        for each in (
-            tallies.earned, tallies.possible, tallies.percent,
-            tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
-        )
-    ]  # fmt: skip
-    times = [NEVER] * len(columns[0]) if newest is None else newest[:, column].tolist()
+    sums = (
+        tallies.earned, tallies.possible, tallies.percent,
+        tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
+    )  # fmt: skip
+    numbers = np.stack([each[:, column] for each in sums], axis=1).tolist()
+    times = [NEVER] * len(numbers) if tallies.newest is None else tallies.newest[:, column].tolist()
 
     def tally(row: int, block: int) -> BlockProgress:
-        numbers = (each[row] for each in columns)
-        moment = None if times[row] == NEVER else moment_of(times[row])
-        return BlockProgress(keys[block], types[block], titles[block], *numbers, moment)
+        earned, possible, percent, optional_earned, optional_possible, optional_percent = numbers[row]
+        return BlockProgress(
+            block_key=graph.keys[block],
+            block_type=graph.types[block],
+            title=graph.titles[block],
+            earned=earned,
+            possible=possible,
+            percent=percent,
+            optional_earned=optional_earned,
+            optional_possible=optional_possible,
+            optional_percent=optional_percent,
+            last_modified=None if times[row] == NEVER else moment_of(times[row]),
+        )
 
     blocks = tallies.view.aggregators.tolist()
-    in_order = sorted((block, row) for row, block in enumerate(blocks) if _asked(types[block], levels))
+    in_order = sorted((block, row) for row, block in enumerate(blocks) if _asked(graph.types[block], levels))
     root = tallies.view.root
     return LearnerProgress(user_id, tally(root, blocks[root]), tuple(tally(row, block) for block, row in in_order))
 
@@ -262,7 +286,7 @@ def _depths(graph: CourseGraph) -> list[int]:
 def _asked(block_type: str, levels: Collection[str] | None) -> bool:
     if levels is None:
         return block_type in block_types()
-    return block_type in levels or "all" in levels
+    return block_type in levels or not ALL_LEVELS.isdisjoint(levels)
 
 
 def _batched(ids: Iterator[int], size: int) -> Iterator[list[int]]:

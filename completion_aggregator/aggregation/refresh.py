@@ -1,11 +1,11 @@
 """Bring stored tallies up to date: claim, read what changed, roll up, write what differs, resolve.
 
-A batch is one transaction: everything it did stands together or not at all, and what it claimed is resolved with it. Any
-process may die anywhere in here; the next run ends in the same state.
+A batch is one transaction: everything it did stands together or not at all, and what it claimed is resolved with it.
+Any process may die anywhere in here; the next run ends in the same state.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from time import perf_counter, sleep
@@ -15,12 +15,13 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import events, stale, state
+from completion_aggregator.aggregation import events, leaves, stale, state
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather
 from completion_aggregator.aggregation.courses import Course, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
-from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCourse, UnknownCourse
+from completion_aggregator.ports import get_platform
 
 log = logging.getLogger(__name__)
 
@@ -48,48 +49,51 @@ class RefreshSummary:
         return RefreshSummary(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
-def refresh_course(
-    course_key: CourseKey,
-    *,
-    limit: int | None = None,
-    batch_size: int | None = None,
-    on_batch: Callable[[RefreshSummary], None] | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-) -> RefreshSummary:
-    """Refresh the learners of a course for whom something is stale, oldest first, in bounded batches.
+class _Republished(CompletionAggregatorError):
+    """The course has other content than when it was opened."""
 
-    Any number of workers may do this at once: each takes the learners that no other has. A learner whose refresh fails is
-    counted and left for later, the others go on. Stops early at *limit* learners or when *stopped*. Raises UnknownCourse or
-    InvalidCourse, which also postpones the course.
+
+def refresh_batches(course_key: CourseKey, *, batch_size: int | None = None) -> Iterator[RefreshSummary]:
+    """Refresh the learners of a course for whom something is stale, oldest first; yield after each bounded batch.
+
+    Any number of workers may do this at once: each takes the learners that no other has. A learner whose refresh fails
+    is counted and left for a later run, the others go on. Raises UnknownCourse or InvalidCourse, which also postpones
+    the course.
     """
     course = _open(course_key)
-    size = batch_size or setting("BATCH_SIZE")
-    set_aside = state.set_aside(course.row.pk)
-    total, after = RefreshSummary(), 0
-    while not stopped() and (limit is None or total.learners < limit):
-        wanted = size if limit is None else min(size, limit - total.learners)
-        found = stale.peek(course_key, learners=wanted, after=after, without=set_aside)
+    size, set_aside = batch_size or setting("BATCH_SIZE"), state.set_aside(course.row.pk)
+    after: int | None = 0
+    while after is not None:
+        found = stale.peek(course_key, learners=size, after=after, without=set_aside)
         if found.usernames:
-            done = refresh_learners(course, found.usernames)
-            total += done
-            if on_batch is not None:
-                on_batch(done)
-        if found.after is None:
-            break
+            yield refresh_learners(course_key, found.usernames)
         after = found.after
+    AggregatedCourse.objects.filter(pk=course.row.pk).update(refreshed_at=timezone.now())
+
+
+def refresh_course(course_key: CourseKey, *, limit: int | None = None, batch_size: int | None = None) -> RefreshSummary:
+    """Refresh a course by ``refresh_batches``, until nothing waits or about *limit* learners are done."""
+    total = RefreshSummary()
+    for done in refresh_batches(course_key, batch_size=min(filter(None, (limit, batch_size)), default=None)):
+        total += done
+        if limit is not None and total.learners >= limit:
+            break
     return total
 
 
-def refresh_learners(course: Course, usernames: Sequence[str], *, wait: bool = False) -> RefreshSummary:
-    """Refresh these learners, whoever of them fails. *wait*: until another worker is done with them, if one is."""
+def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: bool = False) -> RefreshSummary:
+    """Refresh these learners, whoever of them fails. *wait*: until another worker is done with them, if one is.
+
+    Raises UnknownCourse or InvalidCourse.
+    """
     start = perf_counter()
     ids = stale.user_ids(usernames)
-    unknown = stale.resolve_unknown(course.key, [n for n in usernames if n not in ids], now=timezone.now())
-    summary = _isolating(course, ids, wait=wait)
+    unknown = stale.resolve_unknown(course_key, [n for n in usernames if n not in ids], now=timezone.now())
+    summary = _isolating(course_key, ids, wait=wait)
     summary = replace(summary, unknown_users=unknown, seconds=perf_counter() - start)
     log.info(
         "refreshed course=%s learners=%d written=%d removed=%d resolved=%d failed=%d unknown=%d seconds=%.3f",
-        course.key, summary.learners, summary.written, summary.removed, summary.resolved, summary.failed, unknown,
+        course_key, summary.learners, summary.written, summary.removed, summary.resolved, summary.failed, unknown,
         summary.seconds,
     )  # fmt: skip
     return summary
@@ -115,36 +119,37 @@ def _postpone(course_key: CourseKey, error: str) -> None:
     )
 
 
-def _isolating(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+def _isolating(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
     """Refresh a batch; if it fails, halve it until the learners at fault stand alone."""
     if not ids:
         return RefreshSummary()
     try:
-        return _persisting(course, ids, wait=wait)
-    except _TRANSIENT:
+        return _persisting(course_key, ids, wait=wait)
+    except (*_TRANSIENT, UnknownCourse, InvalidCourse):
         raise
-    # The border of one unit of work: whatever is wrong with one learner must not stop the others. Nothing of the batch is
-    # stored, its rows stay unresolved, and the learner's row keeps the error.
+    # The border of one unit of work: whatever is wrong with one learner must not stop the others. Nothing of the batch
+    # is stored, its rows stay unresolved, and the learner's row keeps the error.
     except Exception as error:  # noqa: BLE001
         if len(ids) == 1:
-            return _set_back(course, next(iter(ids.values())), error)
+            return _set_back(course_key, next(iter(ids.values())), error)
     names = list(ids)
     halves = names[: len(names) // 2], names[len(names) // 2 :]
-    parts = [_isolating(course, {name: ids[name] for name in half}, wait=wait) for half in halves]
+    parts = [_isolating(course_key, {name: ids[name] for name in half}, wait=wait) for half in halves]
     return parts[0] + parts[1]
 
 
-def _set_back(course: Course, user_id: int, error: Exception) -> RefreshSummary:
-    log.exception("refresh failed course=%s user=%s", course.key, user_id, exc_info=error)
-    if state.record_failure(course.row.pk, user_id, f"{type(error).__name__}: {error}"):
-        log.error("set aside course=%s user=%s", course.key, user_id)
+def _set_back(course_key: CourseKey, user_id: int, error: Exception) -> RefreshSummary:
+    log.error("refresh failed course=%s user=%s", course_key, user_id, exc_info=error)
+    if state.record_failure(leaves.course_row(course_key).pk, user_id, f"{type(error).__name__}: {error}"):
+        log.error("set aside course=%s user=%s", course_key, user_id)
     return RefreshSummary(failed=1)
 
 
-def _persisting(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
-    """Refresh a batch, again if the database breaks it off."""
+def _persisting(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+    """Refresh a batch, again if the database breaks it off or the course is published meanwhile."""
     for attempt in range(1, _TRIES + 1):
         try:
+            course = open_course(course_key)
             state.ensure(course.row.pk, list(ids.values()))
             with transaction.atomic():
                 return _refresh(course, ids, wait=wait)
@@ -154,7 +159,9 @@ def _persisting(course: Course, ids: Mapping[str, int], *, wait: bool) -> Refres
                 raise
             connection.close_if_unusable_or_obsolete()
             sleep(0.05 * 4**attempt)
-    raise AssertionError("unreachable")
+        except _Republished:
+            log.info("published meanwhile course=%s", course_key)
+    return RefreshSummary()
 
 
 def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
@@ -164,6 +171,9 @@ def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSu
     claims = stale.claim(course.key, {name: user_id for name, user_id in ids.items() if user_id in locked})
     if not claims:
         return RefreshSummary()
+    # A publication marks its learners in its own transaction: rows claimed before this look may speak of newer content.
+    if get_platform().course_version(course.key) != course.version:
+        raise _Republished
     batch = gather(course, {user_id: locked[user_id] for user_id in sorted(claims)}, claims, now=now)
     changes, removed, states = bring_up_to_date(batch, now=now)
     state.store(course.row.pk, states, now=now)

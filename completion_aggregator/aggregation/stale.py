@@ -1,7 +1,7 @@
 """The queue: stale rows say that a learner's completion of a block changed.
 
-A claim is not written down: it is the ids that a worker read while it held the lock of the learner's row (``state.lock``).
-Stale rows themselves are never locked, so that no learner's request ever waits for a worker.
+A claim is not written down: it is the ids that a worker read while it held the lock of the learner's row
+(``state.lock``). Stale rows themselves are never locked, so that no learner's request ever waits for a worker.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -50,9 +50,13 @@ def mark(username: str, course_key: CourseKey, block_key: UsageKey | None = None
 
 
 def mark_many(
-    course_key: CourseKey, changes: Mapping[str, Collection[str] | None], *, force: bool = False, now: datetime | None = None
+    course_key: CourseKey,
+    changes: Mapping[str, Collection[str] | None],
+    *,
+    force: bool = False,
+    now: datetime | None = None,
 ) -> int:
-    """Mark the changed blocks of many learners, by username; None, or very many blocks, means everything. Return rows."""
+    """Mark changed blocks by username; None, or very many blocks, means everything. Return how many rows that took."""
     now = now or timezone.now()
     course = str(course_key)
     rows = [
@@ -66,7 +70,8 @@ def mark_many(
         for start in range(0, len(rows), _BULK):
             chunk = rows[start : start + _BULK]
             cursor.execute(
-                f"INSERT INTO {_TABLE} (created, modified, username, course_key, block_key, {_quoted('force')}, resolved)"
+                f"INSERT INTO {_TABLE}"
+                f" (created, modified, username, course_key, block_key, {_quoted('force')}, resolved)"
                 f" VALUES {', '.join([marks] * len(chunk))}",
                 [adapt(v) if isinstance(v, datetime) else v for row in chunk for v in row],
             )
@@ -132,7 +137,9 @@ def resolve(ids: Iterable[int], *, now: datetime) -> None:
     """Mark exactly these rows done."""
     ordered = sorted(ids)
     for start in range(0, len(ordered), _RESOLVE_CHUNK):
-        StaleCompletion.objects.filter(id__in=ordered[start : start + _RESOLVE_CHUNK]).update(resolved=True, modified=now)
+        StaleCompletion.objects.filter(id__in=ordered[start : start + _RESOLVE_CHUNK]).update(
+            resolved=True, modified=now
+        )
 
 
 def resolve_unknown(course_key: CourseKey, usernames: Collection[str], *, now: datetime) -> int:
@@ -152,7 +159,9 @@ def delete_resolved(*, chunk: int = 5000) -> Iterable[int]:
 def backlog() -> dict[CourseKey, tuple[int, datetime]]:
     """Return, for each course that waits, how many rows and since when."""
     waiting = (
-        StaleCompletion.objects.filter(resolved=False).values("course_key").annotate(rows=Count("id"), since=Min("created"))
+        StaleCompletion.objects.filter(resolved=False)
+        .values("course_key")
+        .annotate(rows=Count("id"), since=Min("created"))
     )
     return {row["course_key"]: (row["rows"], row["since"]) for row in waiting}
 

@@ -1,26 +1,25 @@
-"""Our state: one row per learner and course, with the completion vector. Its row lock makes a worker the only writer."""
+"""Our state: a row per learner and course, with the completion vector. Its lock makes a worker the only writer."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
-from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import stale
-from completion_aggregator.aggregation.models import CourseProgress
+from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.conf import setting
 from completion_aggregator.upsert import upsert
 
 TABLE: Final = CourseProgress._meta.db_table
 _KEY: Final = ("course_id", "user_id")
 _FIRST: Final = (
-    "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "graph_version", "profile", "view",
-    "unnumbered", "leaf_count", "attempts", "error",
+    "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "graph_version", "profile",
+    "view", "unnumbered", "leaf_count", "attempts", "error",
 )  # fmt: skip
 _FIRST_VALUES: Final = (b"", 0.0, 0.0, 0.0, 0.0, 0.0, "", "", "", False, 0, 0, "")
 
@@ -55,9 +54,14 @@ COLUMNS: Final = (
 
 
 def ensure(course_id: int, user_ids: Collection[int]) -> None:
-    """Make sure that these learners have a row to lock: insert-or-ignore, in a transaction of its own."""
-    rows = [(course_id, user_id, *_FIRST_VALUES) for user_id in user_ids]
-    upsert(TABLE, (*_KEY, *_FIRST), _KEY, rows, update=())
+    """Make sure that these learners have a row to lock.
+
+    Rows that exist are only read: to write them, even as they are, would wait for the worker that holds them.
+    """
+    rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids)
+    present = set(rows.values_list("user_id", flat=True))
+    new = [(course_id, user_id, *_FIRST_VALUES) for user_id in user_ids if user_id not in present]
+    upsert(TABLE, (*_KEY, *_FIRST), _KEY, new, update=())
 
 
 def lock(course_id: int, user_ids: Collection[int], *, wait: bool = False) -> list[State]:
@@ -115,30 +119,27 @@ def take_back(course_id: int | None = None) -> int:
 
 def mark_expired(*, now: datetime) -> int:
     """Mark the learners for whom a release date has passed since their refresh. Return how many."""
-    due = CourseProgress.objects.filter(valid_until__lt=now)
-    marked = 0
-    for course_id, course_key in due.values_list("course_id", "course__course_key").distinct():
-        marked += _mark_expired(course_id, course_key, now=now)
-    return marked
+    due = CourseProgress.objects.filter(valid_until__lt=now).values("course_id").distinct()
+    return sum(_mark_expired(course, now=now) for course in AggregatedCourse.objects.filter(pk__in=due))
 
 
-def _mark_expired(course_id: int, course_key: CourseKey, *, now: datetime) -> int:
-    marked = 0
-    for user_ids in _batches(course_id, now=now):
-        model = get_user_model()
+def _mark_expired(course: AggregatedCourse, *, now: datetime) -> int:
+    model, marked = get_user_model(), 0
+    for user_ids in _due(course.pk, now=now):
         names = model._default_manager.filter(pk__in=user_ids).values_list(model.USERNAME_FIELD, flat=True)
-        marked += stale.mark_many(course_key, dict.fromkeys(names), now=now)
-        # Marked once is enough: the refresh works out the next date.
-        CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids).update(valid_until=None)
+        with transaction.atomic():
+            marked += stale.mark_many(course.course_key, dict.fromkeys(names), now=now)
+            # Marked once is enough: the refresh works out the next date.
+            CourseProgress.objects.filter(course_id=course.pk, user_id__in=user_ids).update(valid_until=None)
     return marked
 
 
-def _batches(course_id: int, *, now: datetime) -> Iterator[list[int]]:
+def _due(course_id: int, *, now: datetime) -> Iterator[list[int]]:
     due = CourseProgress.objects.filter(course_id=course_id, valid_until__lt=now).order_by("user_id")
     while user_ids := list(due.values_list("user_id", flat=True)[: setting("BATCH_SIZE")]):
         yield user_ids
 
 
-def _state(row: tuple[object, ...]) -> State:
+def _state(row: tuple[Any, ...]) -> State:
     user_id, vector, *rest = row
-    return State(user_id, bytes(vector), tuple(rest[:5]), *rest[5:])  # type: ignore[arg-type]  # COLUMNS gives the order
+    return State(user_id, bytes(vector), tuple(rest[:5]), *rest[5:])

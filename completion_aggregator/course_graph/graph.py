@@ -162,11 +162,15 @@ class CourseGraph:
     def _payload(self) -> bytes:
         header = {**self._header, "lengths": {name: len(self._arrays[name]) for name in _ARRAYS}}
         text = json.dumps(header, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return text.encode() + b"\n" + b"".join(self._arrays[name].astype(kind).tobytes() for name, kind in _ARRAYS.items())
+        return (
+            text.encode()
+            + b"\n"
+            + b"".join(self._arrays[name].astype(kind).tobytes() for name, kind in _ARRAYS.items())
+        )
 
 
 def compile_graph(course_key: str, blocks: Iterable[Block], partitions: Iterable[Partition] = ()) -> CourseGraph:
-    """Compile *blocks* into a graph. Raises InvalidCourse, naming the block, unless they form one rooted acyclic graph."""
+    """Compile *blocks*; raise InvalidCourse, naming the block, unless they form one acyclic graph with one root."""
     by_key = _by_key(blocks)
     order = _topological(by_key)
     if by_key[order[0]].mode is not CompletionMode.AGGREGATOR:
@@ -214,7 +218,7 @@ def _by_key(blocks: Iterable[Block]) -> dict[str, Block]:
 
 def _topological(by_key: Mapping[str, Block]) -> list[str]:
     """Return the keys, parents before children and otherwise in document order, after checking the shape."""
-    import networkx as nx  # noqa: PLC0415 - a tenth of a second that only compiling needs
+    import networkx as nx
 
     shape = nx.DiGraph()
     shape.add_nodes_from(by_key)
@@ -225,12 +229,14 @@ def _topological(by_key: Mapping[str, Block]) -> list[str]:
     roots = [key for key, degree in shape.in_degree() if degree == 0]
     if len(roots) != 1:
         found = ", ".join(roots[:5]) + (", ..." if len(roots) > 5 else "")
-        raise InvalidCourse(f"A course has one block that is nobody's child; here are {len(roots)}: {found or 'no blocks'}")
+        raise InvalidCourse(
+            f"A course has one block that is nobody's child; here are {len(roots)}: {found or 'no blocks'}"
+        )
     return _depth_first(roots[0], by_key)
 
 
 def _depth_first(root: str, by_key: Mapping[str, Block]) -> list[str]:
-    """Return the reversed post-order of a walk that takes last children first: topological, and document order in a tree."""
+    """Return the reversed post-order of a walk, last children first: topological, and document order in a tree."""
     finished: list[str] = []
     seen = {root}
     stack: list[tuple[str, Iterator[str]]] = [(root, reversed(by_key[root].children))]
@@ -268,5 +274,3 @@ def _read_arrays(data: bytes, lengths: Mapping[str, int]) -> Iterator[tuple[str,
         offset += lengths[name] * np.dtype(kind).itemsize
     if offset != len(data):
         raise ValueError(f"{len(data) - offset} bytes too many")
-
-

@@ -1,15 +1,15 @@
 """Sums of completion over a course tree, for many learners at once.
 
 The definition, which every path here reproduces bit for bit: a completable block earns its completion out of 1; an
-excluded block and all below it count nothing; an aggregator is the sum over its children in their order, a child that is
-reached by two ways counting once per way; optional blocks count apart; nothing possible means 100 %.
+excluded block and all below it count nothing; an aggregator is the sum over its children in their order, a child that
+is reached by two ways counting once per way; optional blocks count apart; nothing possible means 100 %.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class View:
 
     @cached_property
     def fixed_possible(self) -> tuple[Floats, Floats] | None:
-        """Possible and optional possible of every aggregator, shape (aggregators, 1); None if they differ by learner."""
+        """Possible, and optional possible, of shape (aggregators, 1); None if they differ by learner."""
         work = np.zeros((2, len(self.leaves) + len(self.aggregators), 1))
         work[0, : len(self.leaves), 0] = ~self.optional
         work[1, : len(self.leaves), 0] = self.optional
@@ -120,37 +120,12 @@ def roll_up(
     ``values`` and ``times`` have shape (leaves of the view, learners): completions in [0, 1], 0.0 where there is none;
     microseconds, ``NEVER`` where there is none. ``draws``, one mapping a learner, is asked for item banks only.
     """
-    leaves, learners = len(view.leaves), values.shape[1]
-    shape = (leaves + len(view.aggregators), learners)
-    earned, apart = np.zeros(shape), np.zeros(shape) if view.optional.any() else None
-    earned[:leaves] = values
-    if apart is not None:
-        earned[:leaves][view.optional] = 0.0
-        apart[:leaves][view.optional] = values[view.optional]
-    newest = None if times is None else np.full(shape, NEVER, dtype=np.int64)
-    if newest is not None:
-        newest[:leaves] = times
-    fixed = view.fixed_possible
-    varying = None if fixed else _varying_possible(view, shape)
+    work = _Work.of(view, values, times)
     for steps, banks in zip(view.steps, view.banks, strict=True):
-        for sums in (earned, apart, *(varying or ())):
-            if sums is not None:
-                _add(sums, steps)
-        if newest is not None:
-            for step in steps:
-                np.maximum(newest[step.start : step.stop], newest[step.sources], out=newest[step.start : step.stop])
+        work.add(steps)
         for bank in banks:
-            _draw(bank, earned, apart, newest, varying, draws)
-    possible, optional_possible = fixed or tuple(each[leaves:] for each in varying or ())
-    whole = (len(view.aggregators), learners)
-    return Tallies(
-        view=view,
-        earned=earned[leaves:],
-        possible=np.broadcast_to(possible, whole),
-        optional_earned=np.broadcast_to(0.0, whole) if apart is None else apart[leaves:],
-        optional_possible=np.broadcast_to(optional_possible, whole),
-        newest=None if newest is None else newest[leaves:],
-    )
+            work.draw(bank, draws)
+    return work.tallies(view)
 
 
 def lay_out(
@@ -207,9 +182,7 @@ def _heights(counted: Mapping[int, None], below: Mapping[int, Sequence[int]]) ->
     return heights
 
 
-def _steps(
-    aggregators: Sequence[int], below: Mapping[int, Sequence[int]], row: Mapping[int, int]
-) -> tuple[_Step, ...]:
+def _steps(aggregators: Sequence[int], below: Mapping[int, Sequence[int]], row: Mapping[int, int]) -> tuple[_Step, ...]:
     """Return the additions for aggregators of one height, sorted by falling number of children."""
     steps = []
     for nth in range(len(below[aggregators[0]]) if aggregators else 0):
@@ -224,33 +197,76 @@ def _add(sums: Floats, steps: Sequence[_Step]) -> None:
         sums[step.start : step.stop] += sums[step.sources]
 
 
-def _varying_possible(view: View, shape: tuple[int, int]) -> tuple[Floats, Floats]:
-    possible, apart = np.zeros(shape), np.zeros(shape)
-    possible[: len(view.leaves)] = ~view.optional[:, None]
-    apart[: len(view.leaves)] = view.optional[:, None]
-    return possible, apart
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """The sums under way, a row for each leaf and aggregator; ``apart`` and ``newest`` only where there is need.
 
+    ``possible``: both sides' possible where item banks make it differ by learner, else nothing.
+    """
 
-def _draw(
-    bank: Bank,
-    earned: Floats,
-    apart: Floats | None,
-    newest: NDArray[np.int64] | None,
-    varying: tuple[Floats, Floats] | None,
-    draws: Sequence[Draws] | None,
-) -> None:
-    """Sum up the children that each learner drew; missing draws count as possible, not as earned."""
-    children = list(bank.children)
-    drawn = _drawn(bank, earned[children] + (0.0 if apart is None else apart[children]), draws)
-    filled = ~drawn & (np.cumsum(~drawn, axis=0) <= bank.size - drawn.sum(axis=0))
-    for nth, child in enumerate(children):
-        for sums in (earned, apart):
+    earned: Floats
+    apart: Floats | None
+    newest: NDArray[np.int64] | None
+    possible: tuple[Floats, ...]
+
+    @classmethod
+    def of(cls, view: View, values: Floats, times: NDArray[np.int64] | None) -> Self:
+        leaves, optional = len(view.leaves), view.optional
+        shape = (leaves + len(view.aggregators), values.shape[1])
+        earned, apart, newest = np.zeros(shape), None, None
+        earned[:leaves] = values
+        if optional.any():
+            apart = np.zeros(shape)
+            apart[:leaves][optional] = values[optional]
+            earned[:leaves][optional] = 0.0
+        if times is not None:
+            newest = np.full(shape, NEVER, dtype=np.int64)
+            newest[:leaves] = times
+        possible: tuple[Floats, ...] = ()
+        if view.fixed_possible is None:
+            possible = np.zeros(shape), np.zeros(shape)
+            possible[0][:leaves] = ~optional[:, None]
+            possible[1][:leaves] = optional[:, None]
+        return cls(earned, apart, newest, possible)
+
+    def add(self, steps: Sequence[_Step]) -> None:
+        """Add children to their aggregators."""
+        for sums in (self.earned, self.apart, *self.possible):
             if sums is not None:
-                sums[bank.row] += np.where(drawn[nth], sums[child], 0.0)
-        for sums in varying or ():
-            sums[bank.row] += np.where(drawn[nth] | filled[nth], sums[child], 0.0)
+                _add(sums, steps)
+        newest = self.newest
         if newest is not None:
-            np.maximum(newest[bank.row], np.where(drawn[nth], newest[child], NEVER), out=newest[bank.row])
+            for step in steps:
+                rows = newest[step.start : step.stop]
+                np.maximum(rows, newest[step.sources], out=rows)
+
+    def draw(self, bank: Bank, draws: Sequence[Draws] | None) -> None:
+        """Add the children that each learner drew; missing draws count as possible, not as earned."""
+        children = list(bank.children)
+        drawn = _drawn(bank, self.earned[children] + (0.0 if self.apart is None else self.apart[children]), draws)
+        filled = ~drawn & (np.cumsum(~drawn, axis=0) <= bank.size - drawn.sum(axis=0))
+        for nth, child in enumerate(children):
+            for sums in (self.earned, self.apart):
+                if sums is not None:
+                    sums[bank.row] += np.where(drawn[nth], sums[child], 0.0)
+            for sums in self.possible:
+                sums[bank.row] += np.where(drawn[nth] | filled[nth], sums[child], 0.0)
+            if self.newest is not None:
+                row = self.newest[bank.row]
+                np.maximum(row, np.where(drawn[nth], self.newest[child], NEVER), out=row)
+
+    def tallies(self, view: View) -> Tallies:
+        """Return the sums of the aggregators."""
+        leaves, whole = len(view.leaves), (len(view.aggregators), self.earned.shape[1])
+        possible = view.fixed_possible or tuple(each[leaves:] for each in self.possible)
+        return Tallies(
+            view=view,
+            earned=self.earned[leaves:],
+            possible=np.broadcast_to(possible[0], whole),
+            optional_earned=np.broadcast_to(0.0, whole) if self.apart is None else self.apart[leaves:],
+            optional_possible=np.broadcast_to(possible[1], whole),
+            newest=None if self.newest is None else self.newest[leaves:],
+        )
 
 
 def _drawn(bank: Bank, done: Floats, draws: Sequence[Draws] | None) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ Every double survives exactly. Anything else than what ``pack`` writes is refuse
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 from zlib import crc32
 
@@ -33,8 +34,8 @@ Floats = NDArray[np.float64]
 class Unpacked:
     """Many vectors, read. ``bits``: uint8 (vectors, leaf numbers), 1 where the completion is exactly 1.0.
 
-    ``rows``, ``columns``, ``values``: the other completions, by vector. ``damaged``: vectors that could not be read; they
-    are empty here.
+    ``rows``, ``columns``, ``values``: the other completions, by vector. ``damaged``: vectors that could not be read;
+    they are empty here.
     """
 
     bits: NDArray[np.uint8]
@@ -90,7 +91,7 @@ def pack(values: Floats) -> list[bytes]:
     bounds = np.searchsorted(learners, np.arange(len(values) + 1)).tolist()
     return [
         _packed(bitmaps[row, : lengths[row]].tobytes(), numbers[start:stop], others[start:stop])
-        for row, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False))
+        for row, (start, stop) in enumerate(pairwise(bounds))
     ]
 
 
@@ -163,7 +164,8 @@ def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.i
     """Return the numbers of every ``range(start, start + length)``, one after the other."""
     ends = np.cumsum(lengths)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    ranges: NDArray[np.intp] = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return ranges
 
 
 def _bits(buffer: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from completion_aggregator.course_graph.blocks import SPLIT_TEST, Block, Partiti
 
 #: A start before every moment: the block has no date of its own and inherits none.
 ALWAYS: Final = int(np.iinfo(np.int64).min)
-#: The partition whose groups decide more than access (its denials may come with a message): its ids are kept as they are.
+#: The partition whose group decides more than access, as its denials may come with a message: ids stay as they are.
 CONTENT_TYPE_GATE: Final = 51
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -43,7 +43,8 @@ class Profile:
     """All that decides which blocks a learner sees, item-bank draws apart. Equal profiles see equal trees.
 
     ``released`` counts the distinct release dates that have passed, ``groups`` holds (partition, group or None) of the
-    partitions that restrict a block, ``messaging`` the partitions whose denial leaves the block in place with a message.
+    partitions that restrict a block, ``messaging`` the partitions whose denial leaves the block in place with a
+    message.
     """
 
     staff: bool = False
@@ -159,7 +160,8 @@ def merge_rules(blocks: Sequence[Block], children: Sequence[Sequence[int]], part
     """Work out what each block inherits. *blocks* are in topological order, the root first.
 
     start: the later of a block's own and the earliest of its parents. Staff-only: its own, or all parents'. Groups, per
-    partition: its own, cut by what its parents let in together. Groups of partitions that the course lacks mean nothing.
+    partition: its own, cut by what its parents let in together. Groups of partitions that the course lacks mean
+    nothing.
     """
     parents: list[list[int]] = [[] for _ in blocks]
     for parent, each in enumerate(children):

@@ -1,0 +1,93 @@
+"""Show how current progress is."""
+
+import json
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from completion_aggregator.aggregation import api
+
+
+class Command(BaseCommand):
+    """Show what waits, since when, and who was set aside."""
+
+    help = "Show how current progress is: the backlog and its age by course, learners set aside and why, last runs."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take --json."""
+        parser.add_argument("--json", action="store_true", help="for machines")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print the status; exit 0 whatever it is."""
+        status, now = api.status(), timezone.now()
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_json(status, now), indent=2))
+        else:
+            self.stdout.write("\n".join(_as_lines(status, now)))
+
+
+def _as_json(status: api.Status, now: datetime) -> dict[str, Any]:
+    return {
+        "waiting": status.waiting,
+        "oldest": _iso(status.oldest),
+        "oldest_age_seconds": _age(status.oldest, now),
+        "courses": [
+            {
+                "course_id": str(each.course_key), "waiting": each.waiting, "oldest": _iso(each.oldest),
+                "refreshed_at": _iso(each.refreshed_at), "error": each.error, "retry_at": _iso(each.retry_at),
+            }
+            for each in status.courses
+        ],
+        "set_aside": [
+            {
+                "course_id": str(each.course_key), "user_id": each.user_id, "attempts": each.attempts,
+                "since": _iso(each.since), "error": each.error,
+            }
+            for each in status.set_aside
+        ],
+        "last_runs": [
+            {"course_id": str(each.course_key), "refreshed_at": _iso(each.refreshed_at)} for each in status.last_runs
+        ],
+    }  # fmt: skip
+
+
+def _as_lines(status: api.Status, now: datetime) -> list[str]:
+    if not status.waiting:
+        lines = ["Everything is current."]
+    else:
+        lines = [f"{status.waiting:,} changes wait, the oldest for {_words(status.oldest, now)}.", ""]
+    for each in status.courses:
+        lines.append(f"  {each.course_key}  {each.waiting:,} waiting, oldest {_words(each.oldest, now)}")
+        if each.error:
+            lines.append(f"    cannot be read: {each.error} Tried again in {_words(now, each.retry_at or now)}.")
+    if status.set_aside:
+        lines += ["", f"{len(status.set_aside):,} learners are set aside (run_aggregator_service --retry-set-aside):"]
+        lines += [
+            f"  user {each.user_id} in {each.course_key}: {each.attempts} attempts, {each.error}"
+            for each in status.set_aside
+        ]
+    if status.last_runs:
+        lines += ["", "Last refreshed:"]
+        lines += [f"  {each.course_key}  {_words(each.refreshed_at, now)} ago" for each in status.last_runs]
+    return lines
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else round((now - moment).total_seconds(), 3)
+
+
+def _words(since: datetime | None, now: datetime) -> str:
+    if since is None:
+        return "never"
+    count = max((now - since).total_seconds(), 0.0)
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if count >= 2 * size:
+            return f"{count / size:.0f} {unit}"
+    return f"{count:.0f} seconds"

@@ -1,0 +1,29 @@
+"""Delete stale rows that are done with."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from completion_aggregator.aggregation import api
+from completion_aggregator.management.arguments import positive
+from completion_aggregator.management.reporting import Progress
+
+
+class Command(BaseCommand):
+    """Delete stale rows that are done with, in bounded chunks."""
+
+    help = "Delete the queue rows whose work is done. Chunks are small transactions: safe beside a running site."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the size of a chunk."""
+        parser.add_argument(
+            "--chunk-size", type=positive, default=5000, help="rows deleted in one transaction (default: 5000)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Delete until nothing is left to."""
+        with Progress(self.stderr, "rows") as progress:
+            for deleted in api.delete_resolved(chunk=options["chunk_size"]):
+                progress.advance(deleted)
+        self.stdout.write(f"{progress.done:,} resolved rows deleted.")

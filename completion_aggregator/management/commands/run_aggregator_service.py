@@ -1,0 +1,142 @@
+"""Refresh whatever is stale."""
+
+import json
+import signal
+from argparse import ArgumentParser
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator import tasks
+from completion_aggregator.aggregation import api
+from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.management.arguments import natural, positive, seconds
+from completion_aggregator.management.reporting import Progress
+
+
+class Command(BaseCommand):
+    """Bring tallies up to date for every learner whose completions changed, oldest first."""
+
+    help = (
+        "Bring progress up to date, oldest change first. Runs once, for a cron line, or again and again with --loop."
+        " Any number of these may run at once, here or on other machines."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take the options of 4.x, and --loop."""
+        parser.add_argument(
+            "--batch-size", type=positive, default=1000, help="learners refreshed in one transaction (default: 1000)"
+        )
+        parser.add_argument(
+            "--delay-between-batches", type=seconds, default=0.0, metavar="SECONDS",
+            help="pause after each batch, to spare a busy database (default: none)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--limit", type=natural, default=500_000, help="stop after this many learners in one run (default: 500000)"
+        )
+        parser.add_argument(
+            "--routing-key", help="Celery queue to send the work to; needs a broker. Without it the work is done here"
+        )
+        parser.add_argument(
+            "--loop", type=seconds, metavar="SECONDS", help="go on for ever, this long after each run; SIGTERM ends it"
+        )
+        parser.add_argument(
+            "--retry-set-aside", action="store_true", help="first let the learners who were set aside try again"
+        )
+        parser.add_argument("--json", action="store_true", help="print the counts of each run as one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run once, or in a loop until a signal asks to stop; the batch at work is always finished."""
+        stop = Event()
+        if options["retry_set_aside"]:
+            self.stderr.write(f"{api.take_back():,} learners try again.")
+        with _stopped_by_signals(stop):
+            failed = self._run(options, stop)
+            while options["loop"] is not None and not stop.wait(options["loop"]):
+                close_old_connections()
+                failed = self._run(options, stop)
+        if failed and options["loop"] is None:
+            raise CommandError(f"{failed} courses could not be refreshed; aggregator_status tells why.")
+
+    def _run(self, options: dict[str, Any], stop: Event) -> int:
+        """Refresh every waiting course once; return how many could not be read."""
+        api.mark_expired(now=timezone.now())
+        courses = api.pending_courses()
+        if options["routing_key"]:
+            self._send(courses, options)
+            return 0
+        total, failed = self._refresh(courses, options, stop)
+        if courses or options["loop"] is None:
+            self._tell(total, options)
+        return failed
+
+    def _refresh(
+        self, courses: list[CourseKey], options: dict[str, Any], stop: Event
+    ) -> tuple[api.RefreshSummary, int]:
+        """Take a batch of each course in turn, so that a large one does not hold up the others."""
+        total, failed, size = api.RefreshSummary(), 0, min(options["batch_size"], max(options["limit"], 1))
+        turns = deque((key, api.refresh_batches(key, batch_size=size)) for key in courses)
+        with Progress(self.stderr, "learners") as progress:
+            while turns and not stop.is_set() and total.learners < options["limit"]:
+                key, batches = turns.popleft()
+                try:
+                    done = next(batches, None)
+                except CompletionAggregatorError as error:
+                    failed += 1
+                    self.stderr.write(f"{key}: {error}")
+                    continue
+                if done is not None:
+                    turns.append((key, batches))
+                    total += done
+                    progress.advance(done.learners)
+                    stop.wait(options["delay_between_batches"])
+        return total, failed
+
+    def _send(self, courses: list[CourseKey], options: dict[str, Any]) -> None:
+        """Queue a task for each course; the limit and the batch size go with it."""
+        for course_key in courses:
+            tasks.refresh_course.apply_async(
+                kwargs={"course_key": str(course_key), "batch_size": options["batch_size"], "limit": options["limit"]},
+                queue=options["routing_key"],
+            )
+        self.stdout.write(f"{len(courses):,} courses sent to {options['routing_key']}.")
+
+    def _tell(self, total: api.RefreshSummary, options: dict[str, Any]) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps({name: getattr(total, name) for name in total.__slots__}))
+            return
+        line = f"{total.learners:,} learners refreshed, {total.written:,} rows written, {total.removed:,} removed"
+        notes = [
+            f"{total.failed:,} failed" if total.failed else "",
+            f"{total.rebuilt:,} damaged vectors rebuilt" if total.rebuilt else "",
+            f"{total.mended:,} completions outside 0 to 1 cut to it" if total.mended else "",
+            f"{total.unknown_users:,} rows of users who are gone" if total.unknown_users else "",
+        ]
+        self.stdout.write(f"{'; '.join([line, *filter(None, notes)])} ({total.seconds:.1f} s).")
+
+
+@contextmanager
+def _stopped_by_signals(stop: Event) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the work after the batch it is at."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    try:
+        before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)}
+    except ValueError:  # not the main thread: whoever runs us here has signals of its own
+        yield
+        return
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,39 @@
+"""Celery tasks, under the names that queues and schedules of existing sites know.
+
+A task names work, it does not hold it: what is to be done stands in the stale rows. To run one twice, late or never
+changes how soon tallies are current, not what they become.
+"""
+
+from collections.abc import Collection
+
+from celery import shared_task
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation import api
+
+
+@shared_task(name="completion_aggregator.tasks.refresh_course", ignore_result=True)
+def refresh_course(course_key: str, batch_size: int | None = None, limit: int | None = None) -> None:
+    """Refresh those learners of a course for whom something is stale; any number of workers may do so at once."""
+    api.refresh_course(CourseKey.from_string(course_key), batch_size=batch_size, limit=limit)
+
+
+@shared_task(name="completion_aggregator.tasks.aggregation_tasks.update_aggregators", ignore_result=True)
+def update_aggregators(username: str, course_key: str, block_keys: Collection[str] = (), force: bool = False) -> None:
+    """Refresh one learner in one course; with *force*, or no blocks, from all of her completions."""
+    key = CourseKey.from_string(course_key)
+    if force or not block_keys:
+        api.mark_stale(username, key, force=force)
+    else:
+        api.mark_stale_many(key, {username: set(block_keys)})
+    api.refresh_learner(username, key)
+
+
+@shared_task(name="completion_aggregator.tasks.handler_tasks.mark_all_stale", ignore_result=True)
+def mark_all_stale(course_key: str, users: Collection[str] | None = None) -> None:
+    """Mark everything of these usernames stale, or of everybody with an active enrollment; an empty list is nobody."""
+    key = CourseKey.from_string(course_key)
+    if users is None:
+        api.mark_course_stale(key)
+    else:
+        api.mark_stale_many(key, dict.fromkeys(users))
