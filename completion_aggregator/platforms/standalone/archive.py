@@ -1,7 +1,9 @@
 """The files of a course export, read into memory: nothing is unpacked to disk, no link is followed."""
 
 import gzip
+import lzma
 import stat
+import struct
 import tarfile
 import unicodedata
 import zipfile
@@ -28,6 +30,12 @@ SKIPPED_FOLDERS: Final[Mapping[str, str]] = {
     "tabs": "extra pages, not blocks",
 }
 
+# What the libraries raise for headers and contents that make no sense; ValueError for names and numbers in them.
+_DAMAGED: Final = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, ValueError,
+    OverflowError, struct.error,
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class CourseFiles:
@@ -47,8 +55,10 @@ def read_files(path: Path) -> CourseFiles:
     members = _Members()
     try:
         _read(path, members)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile) as error:
+    except _DAMAGED as error:
         raise InvalidCourse(f"{path} is damaged or incomplete: {error}") from error
+    except NotImplementedError as error:
+        raise InvalidCourse(f"{path} is packed in a way that is not supported: {error}") from error
     except OSError as error:
         raise InvalidCourse(f"{path} cannot be read: {error.strerror or error}") from error
     folder = _course_folder(path, members)
@@ -201,11 +211,8 @@ def _read_zip(stream: IO[bytes], members: _Members) -> None:
 def _add_zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: str, members: _Members) -> None:
     if info.flag_bits & 0x1:
         raise InvalidCourse(f"{path} in the archive is encrypted; pack the course without a password")
-    try:
-        with archive.open(info) as stream:
-            members.add(path, stream)
-    except NotImplementedError as error:
-        raise InvalidCourse(f"{path} in the archive is packed in a way that is not supported: {error}") from error
+    with archive.open(info) as stream:
+        members.add(path, stream)
 
 
 def _safe_path(raw_name: str) -> str:

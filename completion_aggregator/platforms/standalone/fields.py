@@ -1,13 +1,15 @@
 """The values that authors give to a block's fields, as text or as JSON."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from completion_aggregator.course_graph.graph import Partition
+
+MAX_COUNT: Final = 2**31 - 1  # what the LMS's own tables can hold
+MAX_DAYS: Final = 366 * 9999  # from the first date that there is to the last
 
 # Dates written by hand: "2013-2-5 9:00". The ISO form, which exports use, is tried first.
 _LOOSE_DATE: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?\s*(?:Z|UTC)?")
@@ -60,7 +62,9 @@ def as_count(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("not a whole number")
     number = float(value) if isinstance(value, str) else value
-    if not math.isfinite(number) or number != int(number):
+    if not abs(number) <= MAX_COUNT:  # nor is it "nan"
+        raise ValueError(f"beyond {MAX_COUNT}")
+    if number != int(number):
         raise ValueError("not a whole number")
     return int(number)
 
@@ -71,10 +75,10 @@ def as_days(value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("not a number of days")
-    days = float(value)
-    if not math.isfinite(days):
-        raise ValueError("not a number of days")
-    return days
+    days = float(value) if isinstance(value, str) else value
+    if not abs(days) <= MAX_DAYS:  # nor is it "nan"
+        raise ValueError(f"beyond {MAX_DAYS} days")
+    return float(days)
 
 
 def as_group_access(value: Any) -> dict[int, frozenset[int]]:

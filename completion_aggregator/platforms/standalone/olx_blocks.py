@@ -14,6 +14,7 @@ from completion_aggregator.platforms.standalone.outline import Draft, Outline
 T = TypeVar("T")
 
 MAX_NESTING: Final = 100  # of blocks; Open edX itself has about eight levels
+MAX_UNUSED_NAMED: Final = 20
 
 # The classes of these types keep their definition in a file of its own; a bare element of any other type is the
 # whole block.
@@ -275,9 +276,11 @@ class BlockReader:
                 "their keys come from their content, and change with it"
             )
         unused = sorted(path for path in self._files.contents if path.endswith(".xml") and path not in self._read)
-        for path in unused:
+        for path in unused[:MAX_UNUSED_NAMED]:
             folder = path.partition("/")[0]
             self._findings.skipped[path] = "nothing points to it" if folder in _IN_FILES else "no definition of a block"
+        if len(unused) > MAX_UNUSED_NAMED:
+            self._findings.skipped[f"{len(unused) - MAX_UNUSED_NAMED} more files"] = "nothing points to them"
 
 
 class _Fields:

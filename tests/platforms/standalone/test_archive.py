@@ -277,6 +277,22 @@ def test_a_damaged_archive_is_refused_or_read_never_a_traceback(tmp_path, positi
         assert "course.xml" in read_files(path).contents
 
 
+def test_a_zip_with_a_name_in_no_encoding_is_refused(tmp_path):
+    path = pack_zip(tmp_path / "x.zip", {**below("course", COURSE), "course/html/é.xml": "<html/>"})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(InvalidCourse, match=r"x\.zip is damaged or incomplete: 'utf-8' codec"):
+        read_files(path)
+
+
+def test_a_zip_of_the_future_is_refused(tmp_path):
+    path = pack_zip(tmp_path / "x.zip", below("course", COURSE))
+    packed = bytearray(path.read_bytes())
+    packed[packed.index(b"PK\x01\x02") + 6] = 250
+    path.write_bytes(packed)
+    with pytest.raises(InvalidCourse, match=r"x\.zip is packed in a way that is not supported: zip file version"):
+        read_files(path)
+
+
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(InvalidCourse, match=r"nowhere\.tar\.gz cannot be read: No such file or directory"):
         read_files(tmp_path / "nowhere.tar.gz")

@@ -173,6 +173,11 @@ def test_our_own_course_has_every_shape():
     assert len(compile_graph(content.course_key, content.blocks, content.partitions)) == len(content.blocks)
 
 
+def test_the_course_file_may_be_given_instead_of_its_folder():
+    folder = Path("completion_aggregator/platforms/standalone/demo_course/course")
+    assert read_course(folder / "course.xml") == read_course(folder)
+
+
 # Keys
 
 
@@ -442,6 +447,12 @@ def test_files_that_nothing_points_to_are_named(tmp_path):
     }
 
 
+def test_of_many_files_that_nothing_points_to_some_are_named(tmp_path):
+    content = read_inline(tmp_path, "", {f"html/{n:02}.xml": "<html/>" for n in range(30)})
+    assert len(content.report.skipped) == 21
+    assert content.report.skipped["10 more files"] == "nothing points to them"
+
+
 # Encodings
 
 
@@ -567,6 +578,29 @@ def test_start_staff_only_and_groups_are_not_handed_down(tmp_path):
         with_partitions(COHORTS),
     )
     assert block(content, "html/h") == Block(key=key("html", "h"), type="html", mode=COMPLETABLE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("max_count", "1.5", "not a whole number"),
+        ("max_count", "1E100", "beyond 2147483647"),
+        ("max_count", "9" * 400, "beyond 2147483647"),
+        ("max_count", "true", "not a whole number"),
+        ("days_early_for_beta", "NaN", "beyond 3659634 days"),
+        ("days_early_for_beta", "-1e300", "beyond 3659634 days"),
+        ("days_early_for_beta", "soon", "could not convert string to float: 'soon'"),
+        ("days_early_for_beta", "[]", "not a number of days"),
+        ("visible_to_staff_only", "perhaps", "neither true nor false"),
+    ],
+)
+def test_numbers_and_flags_that_make_no_sense_are_not_set(tmp_path, field, value, why):
+    content = read_inline(tmp_path, f'<itembank url_name="b" {field}="{value}"><html/></itembank>')
+    bank = block(content, "itembank/b")
+    assert (bank.bank_size, bank.days_early_for_beta, bank.staff_only) == (1, None, False)
+    [problem] = problems(content)
+    assert problem.startswith(f"course/R.xml:2: {field}=")
+    assert problem.endswith(f" is {why}; taken as not set")
 
 
 # Groups
