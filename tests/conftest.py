@@ -22,6 +22,11 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    # Processes that share the tests must give them equal names, and gzip writes the time into what it compresses.
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("services") and connection.vendor == "sqlite":
         skip_unless_required(NO_SERVER, "CI_REQUIRE_SERVICES")
