@@ -16,7 +16,7 @@ demo: ## Import a course, let 1,000 learners work in it, compute and print every
 	@$(BOOTSTRAP) standalone
 	@$(BIN)/completion-aggregator demo $(ARGS)
 
-serve: ## Serve the REST API and the admin site on http://127.0.0.1:8000/.
+serve: ## Serve the site on http://127.0.0.1:8000/, and keep progress current beside it.
 	@$(BOOTSTRAP) standalone
 	@$(BIN)/completion-aggregator serve $(ARGS)
 
