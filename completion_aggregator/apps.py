@@ -13,7 +13,7 @@ class CompletionAggregatorAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to completions."""
-        from completion_aggregator import signals
+        """Listen to completions, and have the checks run at start-up."""
+        from completion_aggregator import checks, signals  # noqa: F401 - to import the checks registers them
 
         signals.connect()

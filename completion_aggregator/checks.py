@@ -1,0 +1,110 @@
+"""System checks: a site that cannot work as promised is told so when it starts."""
+
+from collections.abc import Collection, Iterable
+from typing import Any, Final
+
+from django.core import checks
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from completion_aggregator.conf import DEFAULTS, PREFIX, setting
+from completion_aggregator.course_graph.blocks import CompletionMode
+
+#: JSON_TABLE and SKIP LOCKED came with these.
+_OLDEST_MARIADB: Final = (10, 6)
+_OLDEST_MYSQL: Final = (8, 0, 14)
+_NAMES: Final = ("BLOCK_TYPES", "PROJECTED_BLOCK_TYPES", "TRACKING_EVENT_TYPES")
+_COUNTS: Final = ("BATCH_SIZE", "MAX_ATTEMPTS", "GRAPH_CACHE_SIZE")
+
+
+@checks.register(checks.Tags.compatibility)
+def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
+    """Check the values of our settings."""
+    problems: list[checks.CheckMessage] = []
+    for name in _NAMES:
+        value = setting(name)
+        if value is not None and (isinstance(value, str) or not _is_names(value)):
+            problems.append(_wrong(name, f"must be a set of block types, not {value!r}", "E001"))
+    for name in _COUNTS:
+        value = setting(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            problems.append(_wrong(name, f"must be a whole number from 1 on, not {value!r}", "E002"))
+    problems += _wrong_modes(setting("COMPLETION_MODES"))
+    try:
+        import_string(setting("PLATFORM"))
+    except ImportError as error:
+        problems.append(_wrong("PLATFORM", f"cannot be imported: {error}", "E004"))
+    return problems
+
+
+@checks.register(checks.Tags.database)
+def database_can_work(
+    app_configs: Any, databases: Collection[str] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """Check that each database can do what aggregation needs of it."""
+    problems: list[checks.CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor == "sqlite":
+            problems += _sqlite(alias)
+        elif connection.vendor == "mysql":
+            problems += _mysql(alias)
+        elif connection.vendor != "postgresql":
+            problems.append(
+                checks.Error(
+                    f"Database {alias!r} is {connection.vendor}; we work on SQLite, MariaDB, MySQL and PostgreSQL.",
+                    id="completion_aggregator.E010",
+                )
+            )
+    return problems
+
+
+def _wrong(name: str, why: str, number: str) -> checks.Error:
+    return checks.Error(
+        f"{PREFIX}{name} {why}.",
+        hint=f"The default is {DEFAULTS[name]!r}; docs/reference/settings tells what it does.",
+        id=f"completion_aggregator.{number}",
+    )
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, Iterable) and all(isinstance(each, str) for each in value)
+
+
+def _wrong_modes(modes: object) -> list[checks.CheckMessage]:
+    allowed = ", ".join(CompletionMode)
+    if not isinstance(modes, dict):
+        return [_wrong("COMPLETION_MODES", f"must map block types to modes ({allowed}), not be {modes!r}", "E003")]
+    return [
+        _wrong("COMPLETION_MODES", f"gives {kind!r} the mode {mode!r}; there are {allowed}", "E003")
+        for kind, mode in modes.items()
+        if mode not in set(CompletionMode)
+    ]
+
+
+def _sqlite(alias: str) -> list[checks.CheckMessage]:
+    options = connections[alias].settings_dict.get("OPTIONS", {})
+    if str(options.get("transaction_mode", "")).upper() in {"IMMEDIATE", "EXCLUSIVE"}:
+        return []
+    return [
+        checks.Error(
+            f"Database {alias!r} is SQLite with deferred transactions: two writers both read before either writes.",
+            hint='Set OPTIONS["transaction_mode"] = "IMMEDIATE" in DATABASES.',
+            id="completion_aggregator.E011",
+        )
+    ]
+
+
+def _mysql(alias: str) -> list[checks.CheckMessage]:
+    connection: Any = connections[alias]
+    oldest = _OLDEST_MARIADB if connection.mysql_is_mariadb else _OLDEST_MYSQL
+    if connection.mysql_version >= oldest:
+        return []
+    name = "MariaDB" if connection.mysql_is_mariadb else "MySQL"
+    return [
+        checks.Error(
+            f"Database {alias!r} is {name} {'.'.join(map(str, connection.mysql_version))};"
+            f" aggregation needs {'.'.join(map(str, oldest))} or newer.",
+            id="completion_aggregator.E012",
+        )
+    ]

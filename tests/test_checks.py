@@ -1,0 +1,72 @@
+"""A site that cannot work is told so when it starts."""
+
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.db import connection
+
+from completion_aggregator.checks import database_can_work, settings_can_work
+
+
+def messages(found: list[checks.CheckMessage]) -> list[tuple[str | None, str]]:
+    return [(each.id, str(each.msg)) for each in found]
+
+
+def test_the_defaults_can_work() -> None:
+    assert settings_can_work(None) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "number", "words"),
+    [
+        ("BLOCK_TYPES", "course", "E001", "must be a set of block types, not 'course'"),
+        ("PROJECTED_BLOCK_TYPES", 4, "E001", "must be a set of block types, not 4"),
+        ("BATCH_SIZE", 0, "E002", "must be a whole number from 1 on, not 0"),
+        ("MAX_ATTEMPTS", "5", "E002", "must be a whole number from 1 on, not '5'"),
+        ("COMPLETION_MODES", ["scorm"], "E003", "must map block types to modes"),
+        ("COMPLETION_MODES", {"scorm": "counted"}, "E003", "gives 'scorm' the mode 'counted'"),
+        ("PLATFORM", "nowhere.Platform", "E004", "cannot be imported"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(settings: Any, name: str, value: object, number: str, words: str) -> None:
+    setattr(settings, f"COMPLETION_AGGREGATOR_{name}", value)
+
+    ((found, text),) = messages(settings_can_work(None))
+
+    assert found == f"completion_aggregator.{number}"
+    assert f"COMPLETION_AGGREGATOR_{name}" in text
+    assert words in text
+
+
+def test_the_database_of_the_tests_can_work(db: None) -> None:
+    assert database_can_work(None, databases=["default"]) == []
+
+
+def test_sqlite_with_deferred_transactions_is_refused(monkeypatch: pytest.MonkeyPatch, vendor: str) -> None:
+    if vendor != "sqlite":
+        pytest.skip("speaks of SQLite")
+    monkeypatch.delitem(connection.settings_dict["OPTIONS"], "transaction_mode")
+
+    ((found, _),) = messages(database_can_work(None, databases=["default"]))
+
+    assert found == "completion_aggregator.E011"
+
+
+@pytest.mark.parametrize(
+    ("mariadb", "version", "number"),
+    [(True, (10, 5, 20), "E012"), (True, (10, 6, 0), None), (False, (8, 0, 11), "E012"), (False, (8, 0, 36), None)],
+)
+def test_a_server_without_json_tables_is_refused(
+    monkeypatch: pytest.MonkeyPatch, mariadb: bool, version: tuple[int, ...], number: str | None
+) -> None:
+    class Server:
+        vendor = "mysql"
+        mysql_is_mariadb = mariadb
+        mysql_version = version
+
+    monkeypatch.setattr("completion_aggregator.checks.connections", {"default": Server()})
+
+    found = [name for name, _ in messages(database_can_work(None, databases=["default"]))]
+
+    assert found == ([f"completion_aggregator.{number}"] if number else [])
