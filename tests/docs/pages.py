@@ -4,7 +4,7 @@ A block marked ``console`` holds commands after ``$ `` and, below each, what it 
 in the line above a block says how it is meant:
 
     <!-- file: enrollments.csv -->   the block is the content of that file
-    <!-- stays running -->           the command runs until the page ends
+    <!-- stays running: OPTIONS -->  the command runs until the page ends, in tests with these options added
     <!-- not run: the reason -->     only where running it would be wrong
 """
 
@@ -61,7 +61,8 @@ def _steps(fence: Fence) -> Iterator[str]:
         yield f"printf %s {shlex.quote(fence.body)} > {shlex.quote(fence.remark.removeprefix('file: '))}"
     for command in fence.commands:
         yield f"echo {shlex.quote('$ ' + command)}"
-        yield BACKGROUND.format(command=command) if fence.remark == "stays running" else command
+        _, stays_running, options = fence.remark.partition("stays running: ")
+        yield BACKGROUND.format(command=f"{command} {options}") if stays_running else command
 
 
 def all_pages(repository: Path) -> list[Path]:
