@@ -1,6 +1,6 @@
 """Write the progress of a course's learners to a file."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,19 @@ class Command(BaseCommand):
             aggregation.refresh_course(key)
         rows = exports.rows(str(key), aggregation.iter_progress(key, levels=levels))
         if options["output"] != STDOUT:
-            count = exports.write_file(kind, rows, Path(options["output"]))
+            count = _write(kind, rows, options["output"])
             self.stderr.write(f"{count:,} rows in {options['output']}")
         elif kind in exports.TEXT_FORMATS:
             exports.TEXT_FORMATS[kind](rows, self.stdout)  # type: ignore[arg-type]  # it has the one method needed
         else:
             raise CommandError(f"{kind} cannot be written to standard output: name a file with -o.")
+
+
+def _write(kind: str, rows: Iterable[exports.Row], output: str) -> int:
+    try:
+        return exports.write_file(kind, rows, Path(output))
+    except OSError as error:
+        raise CommandError(f"Cannot write {output}: {error.strerror}.") from error
 
 
 def _course(text: str) -> CourseKey:

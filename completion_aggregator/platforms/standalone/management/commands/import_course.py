@@ -50,7 +50,7 @@ class Command(BaseCommand):
     def _fail(self, path: str, message: str, *, as_json: bool) -> None:
         if as_json:
             self.stdout.write(json.dumps({"path": path, "error": message}))
-        self.stderr.write(f"{path}: {message}")
+        self.stderr.write(message if path in message else f"{path}: {message}")
 
     def _tell(self, path: str, content: CourseContent, stored: StoredVersion, options: Mapping[str, Any]) -> None:
         report = content.report

@@ -1,0 +1,191 @@
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+MODULE = "completion_aggregator.platforms.standalone.cli"
+REPOSITORY = Path(__file__).parents[3]
+
+
+def environment_of(home: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return kept | {"COMPLETION_AGGREGATOR_HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return environment_of(tmp_path / "home")
+
+
+@pytest.fixture
+def run(environment):
+    def run_it(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", MODULE, *arguments]
+        return subprocess.run(
+            command, env=environment | variables, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run_it
+
+
+@pytest.fixture(scope="session")
+def migrated_once(tmp_path_factory):
+    home = tmp_path_factory.mktemp("migrated")
+    subprocess.run([sys.executable, "-m", MODULE, "migrate", "-v0"], env=environment_of(home), timeout=120, check=True)
+    return home
+
+
+@pytest.fixture
+def migrated(migrated_once, tmp_path):
+    """A home folder with a database that has its tables."""
+    shutil.copytree(migrated_once, tmp_path / "home")
+
+
+@pytest.fixture
+def start(environment):
+    def start_it(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-u", "-m", MODULE, *arguments]
+        return subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, stderr=-1, text=True)
+
+    return start_it
+
+
+def said(found: subprocess.CompletedProcess[str]) -> tuple[int, str]:
+    assert "Traceback" not in found.stderr
+    return found.returncode, found.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("help",)])
+def test_help_begins_with_our_commands(run, arguments):
+    found = run(*arguments)
+    assert said(found) == (0, "")
+    ours = ["demo", "import_course", "import_enrollments", "import_completions", "run_aggregator_service", "migrate"]
+    places = [found.stdout.index(f"\n  {name} ") for name in ours]
+    assert places == sorted(places)
+
+
+def test_help_of_a_command_needs_no_database(run, tmp_path):
+    found = run("import_completions", "--help")
+    assert found.returncode == 0
+    assert "username,course_id,block_id,completion" in found.stdout
+    assert not (tmp_path / "home" / "completion.sqlite3").exists()
+
+
+def test_the_first_command_makes_the_database_and_says_so_in_a_line(run, tmp_path):
+    status, errors = said(run("aggregator_status"))
+    assert (status, errors) == (0, f"Making the database {tmp_path / 'home' / 'completion.sqlite3'}\n")
+    assert said(run("aggregator_status")) == (0, "")
+
+
+def test_a_database_without_our_tables_is_said(run, tmp_path):
+    sqlite3.connect(tmp_path / "empty.sqlite3").close()
+    url = f"sqlite:///{tmp_path}/empty.sqlite3"
+    status, errors = said(run("aggregator_status", DATABASE_URL=url))
+    assert status == 1
+    assert "Run: completion-aggregator migrate" in errors
+
+
+@pytest.mark.parametrize("command", ["aggregator_status", "migrate"])
+@pytest.mark.parametrize("scheme", ["mysql", "postgres"])
+def test_a_database_that_cannot_be_reached_is_named_without_its_password(run, command, scheme):
+    pytest.importorskip({"mysql": "MySQLdb", "postgres": "psycopg"}[scheme])
+    status, errors = said(run(command, DATABASE_URL=f"{scheme}://someone:hunter2@127.0.0.1:1/name"))
+    assert status == 1
+    assert f"Cannot reach the database {scheme}://someone:***@127.0.0.1:1/name" in errors
+    assert "DATABASE_URL" in errors
+    assert "hunter2" not in errors
+
+
+def test_a_setting_that_cannot_be_read_is_named(run):
+    assert said(run("check", COMPLETION_AGGREGATOR_BATCH_SIZE="many")) == (
+        1, "Error: COMPLETION_AGGREGATOR_BATCH_SIZE='many': expected a whole number above zero.\n"
+    )  # fmt: skip
+    status, errors = said(run("check", DATABASE_URL="mysq://someone:hunter2@db/name"))
+    assert (status, "hunter2" in errors) == (1, False)
+
+
+def test_a_command_that_fails_says_why(run):
+    status, errors = said(run("import_course", "nowhere.tar.gz"))
+    assert status == 1
+    assert "nowhere.tar.gz" in errors
+
+
+def test_an_unknown_command_is_said(run):
+    status, errors = said(run("import_curse"))
+    assert status == 1
+    assert "Unknown command: 'import_curse'" in errors
+
+
+def test_a_reader_that_stops_reading_is_no_error(start):
+    with start("help", "--commands") as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (141, "")
+
+
+def test_an_interrupt_ends_with_a_sentence(start, migrated):
+    with start("import_completions", "-") as process:
+        process.stdin.write("username,course_id,block_id,completion\n" * 10_000)  # more than a pipe holds: it reads
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        errors = process.stderr.read()
+    assert process.returncode == 130
+    assert "Interrupted" in errors
+    assert "Traceback" not in errors
+
+
+def test_the_system_checks_have_nothing_to_say(run):
+    found = run("check")
+    assert (found.returncode, found.stdout) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_the_migrations_are_complete(run):
+    assert said(run("makemigrations", "--check", "--dry-run"))[0] == 0
+
+
+def test_a_completion_can_be_saved_after_migrate(run, migrated):
+    script = (
+        "from django.contrib.auth import get_user_model; from completion.models import BlockCompletion;"
+        "from opaque_keys.edx.keys import UsageKey;"
+        "user = get_user_model().objects.create_user('ana');"
+        "key = UsageKey.from_string('block-v1:O+C+R+type@html+block@h');"
+        "print(BlockCompletion.objects.submit_completion(user, key, 1.0)[1])"
+    )
+    found = run("shell", "--no-imports", "-c", script)
+    assert (found.returncode, found.stdout) == (0, "True\n")
+
+
+@pytest.mark.parametrize("options", [("--no-service",), ("--interval", "1")])
+def test_serve_answers_and_stops_cleanly(start, migrated, options):
+    process = start("serve", "--port", "0", *options)
+    try:
+        address = process.stdout.readline().split()[1]
+        assert (
+            urllib.request.urlopen(f"{address}healthz", timeout=30).read() == b'{"status": "ok", "database": "sqlite"}'
+        )
+        page = urllib.request.urlopen(address, timeout=30).read().decode()
+        style = page.split('rel="stylesheet" href="')[1].split('"')[0]
+        assert urllib.request.urlopen(address + style.removeprefix("/"), timeout=30).status == 200
+    finally:
+        process.terminate()
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output) == (0, "Stopped.\n")
+    assert "Traceback" not in errors
+
+
+def test_a_port_that_is_taken_is_said(start, run, migrated):
+    process = start("serve", "--port", "0", "--no-service")
+    try:
+        port = process.stdout.readline().split()[1].rstrip("/").rsplit(":", 1)[1]
+        status, errors = said(run("serve", "--port", port, "--no-service"))
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+    assert status == 1
+    assert f"Cannot listen on 127.0.0.1:{port}" in errors

@@ -1,0 +1,133 @@
+import json
+import tarfile
+from io import BytesIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from completion_aggregator.aggregation.models import StaleCompletion
+from completion_aggregator.platforms.standalone.models import Course, CourseVersion
+from tests.platforms.standalone.builders import learner, stale_rows
+
+pytestmark = pytest.mark.django_db
+
+KEY = "course-v1:Org+Num+Run"
+
+FILES = {
+    "course.xml": '<course url_name="Run" org="Org" course="Num"/>',
+    "course/Run.xml": '<course display_name="A course"><chapter url_name="c"/></course>',
+    "chapter/c.xml": '<chapter display_name="One"><sequential url_name="s"/></chapter>',
+    "sequential/s.xml": '<sequential><vertical url_name="v"/></sequential>',
+    "vertical/v.xml": '<vertical><html url_name="h"/><problem url_name="p"/><strange url_name="x"/></vertical>',
+    "html/h.xml": "<html/>",
+    "problem/p.xml": "<problem/>",
+    "strange/x.xml": "<strange/>",
+}
+
+
+@pytest.fixture
+def export(tmp_path):
+    def write(name: str = "export", **changes: str) -> str:
+        path = tmp_path / f"{name}.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            for file, text in (
+                FILES | {key.replace("__", "/") + ".xml": text for key, text in changes.items()}
+            ).items():
+                entry = tarfile.TarInfo(f"course/{file}")
+                entry.size = len(text)
+                archive.addfile(entry, BytesIO(text.encode()))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def imported(capsys):
+    def run(*arguments: str) -> list[dict]:
+        call_command("import_course", "--json", *arguments)
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def current() -> tuple[str, int]:
+    course = Course.objects.select_related("current").get(course_key=KEY)
+    return course.title, course.current.number
+
+
+def test_a_course_becomes_its_first_version_with_a_report(export, imported):
+    path = export()
+    (found,) = imported(path)
+    assert {name: found[name] for name in ("path", "course", "title", "version", "changed", "stale", "dry_run")} == {
+        "path": path, "course": KEY, "title": "A course", "version": 1, "changed": True, "stale": 0, "dry_run": False
+    }  # fmt: skip
+    assert found["block_counts"]["problem"] == 1
+    assert found["unknown_types"] == {"strange": 1}
+    assert current() == ("A course", 1)
+    assert CourseVersion.objects.get().report["unknown_types"] == {"strange": 1}
+
+
+def test_the_same_content_again_changes_nothing_and_marks_nobody(export, imported):
+    imported(export())
+    learner("ana")
+    StaleCompletion.objects.all().delete()
+    (found,) = imported(export("again"))
+    assert (found["version"], found["changed"], found["stale"]) == (1, False, 0)
+    assert (CourseVersion.objects.count(), stale_rows()) == (1, set())
+
+
+def test_new_content_is_a_new_version_and_marks_those_enrolled(export, imported):
+    imported(export())
+    learner("ana")
+    learner("ben", is_active=False)
+    StaleCompletion.objects.all().delete()
+    shorter = "<vertical><html url_name='h'/></vertical>"
+    (found,) = imported(export(vertical__v=shorter))
+    assert (found["version"], found["changed"], found["stale"]) == (2, True, 1)
+    assert stale_rows() == {("ana", KEY, None)}
+
+
+def test_earlier_content_is_the_earlier_version_again(export, imported):
+    imported(export())
+    imported(export(vertical__v="<vertical/>"))
+    (found,) = imported(export())
+    assert (found["version"], found["changed"]) == (1, True)
+    assert (current(), CourseVersion.objects.count()) == (("A course", 1), 2)
+
+
+def test_a_dry_run_stores_nothing(export, imported):
+    (found,) = imported(export(), "--dry-run")
+    assert (found["changed"], found["dry_run"], Course.objects.exists()) == (True, True, False)
+    imported(export())
+    assert imported(export(), "--dry-run")[0]["changed"] is False
+
+
+def test_a_path_that_fails_does_not_keep_the_others_out(export, tmp_path, capsys):
+    broken = tmp_path / "broken.tar.gz"
+    broken.write_bytes(b"no archive")
+    with pytest.raises(CommandError, match=r"^2 of 3 could not be imported") as error:
+        call_command("import_course", str(broken), export(), str(tmp_path / "none"))
+    assert error.value.returncode == 1
+    assert current() == ("A course", 1)
+    first, second = capsys.readouterr().err.splitlines()
+    assert str(broken) in first
+    assert str(tmp_path / "none") in second
+
+
+def test_a_person_reads_what_was_found(export, capsys):
+    call_command("import_course", export(html__h="<html"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        f"{KEY}  A course",
+        "  version 1",
+        "  6 blocks: 1 chapter, 1 course, 1 problem, 1 sequential, 1 strange, 1 vertical",
+        "  unknown types, not counted: 1 strange",
+    ]
+    assert any("html/h.xml:1" in line for line in lines[4:])
+
+
+def test_a_person_reads_what_to_do_next(export, capsys):
+    call_command("import_course", export())
+    learner("ana")
+    call_command("import_course", export(vertical__v="<vertical/>"))
+    assert "  version 2; 1 learners to bring up to date: run_aggregator_service" in capsys.readouterr().out
