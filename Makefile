@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format docs lock clean
+.PHONY: help demo serve test bench lint format docs lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -23,6 +23,10 @@ serve: ## Serve the site on http://127.0.0.1:8000/, and keep progress current be
 test: ## Run every test that needs no server; say which were skipped and how to run them.
 	@$(BOOTSTRAP) test
 	@$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+
+bench: ## Measure the main job; needs ../shared beside the project.
+	@$(BOOTSTRAP) test
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lint: ## Check format, rules, types and import contracts.
 	@$(BOOTSTRAP) dev
