@@ -20,7 +20,7 @@ def command(capsys):
     def run(*arguments: object) -> str:
         capsys.readouterr()
         call_command(*map(str, arguments))
-        return capsys.readouterr().out
+        return str(capsys.readouterr().out)
 
     return run
 

@@ -40,4 +40,5 @@ def text() -> str:
 
 def _summary(app: object, name: str) -> str:
     command = app if not isinstance(app, str) else load_command_class(app, name)
-    return str(getattr(command, "help", "")).strip().split("\n")[0].split(". ")[0].rstrip(".")
+    sentence = str(getattr(command, "help", "")).strip().split(". ")[0].rstrip(".")
+    return " ".join(sentence.split()).split(": ")[0]

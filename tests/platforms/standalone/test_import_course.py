@@ -1,6 +1,7 @@
 import json
 import tarfile
 from io import BytesIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -43,7 +44,7 @@ def export(tmp_path):
 
 @pytest.fixture
 def imported(capsys):
-    def run(*arguments: str) -> list[dict]:
+    def run(*arguments: str) -> list[dict[str, Any]]:
         call_command("import_course", "--json", *arguments)
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -52,6 +53,7 @@ def imported(capsys):
 
 def current() -> tuple[str, int]:
     course = Course.objects.select_related("current").get(course_key=KEY)
+    assert course.current
     return course.title, course.current.number
 
 

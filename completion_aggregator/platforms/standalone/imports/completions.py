@@ -6,9 +6,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from django.db import transaction
-
 from completion_aggregator.aggregation import api as aggregation
+from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.imports.courses import Courses, ImportedCourse, UnfitRow
 from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_facts, stored_facts
 from completion_aggregator.platforms.standalone.imports.moments import parse_moment
@@ -49,6 +48,15 @@ class _Checked:
     facts: dict[tuple[str, str], tuple[Row, Fact]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What became of the checked rows of one course."""
+
+    written: int
+    unchanged: int
+    superseded: int
+
+
 class CompletionsImport:
     """One run over one file."""
 
@@ -62,10 +70,8 @@ class CompletionsImport:
     def run(self, rows: Iterator[Row]) -> Iterator[CompletionsSummary]:
         """Import *rows*, and yield the summary so far after each chunk, which is stored by then."""
         while chunk := list(islice(rows, ROWS_PER_CHUNK)):
-            with transaction.atomic():
-                for checked in self._check(chunk):
-                    self._store(checked.course, self._with_users(checked))
-            self._count()
+            ready = [(checked.course, self._with_users(checked)) for checked in self._check(chunk)]
+            self._count(in_transaction(lambda: [self._store(course, facts) for course, facts in ready]))  # noqa: B023
             yield self.summary
         self._count()
 
@@ -112,7 +118,8 @@ class CompletionsImport:
                 self._rejects.add(number, self._people.reason(username), values)
         return found
 
-    def _store(self, course: ImportedCourse, facts: dict[Pair, tuple[str, Fact]]) -> None:
+    def _store(self, course: ImportedCourse, facts: dict[Pair, tuple[str, Fact]]) -> _Stored:
+        older = 0
         news: dict[Pair, Fact] = {}
         changes: dict[str, set[str]] = {}
         stored = stored_facts(course.text, facts.keys())
@@ -122,15 +129,17 @@ class CompletionsImport:
                 news[pair] = fact
                 changes.setdefault(username, set()).add(pair[1])
             elif fact.modified is not None and fact.modified < held[1]:
-                self.summary.superseded += 1
-            else:
-                self.summary.unchanged += 1
+                older += 1
         store_facts(course.text, news, now=self._now)
         aggregation.mark_stale_many(course.key, changes)
-        self.summary.written += len(news)
+        return _Stored(written=len(news), unchanged=len(facts) - len(news) - older, superseded=older)
 
-    def _count(self) -> None:
+    def _count(self, stored: Iterable[_Stored] = ()) -> None:
         summary = self.summary
+        for each in stored:
+            summary.written += each.written
+            summary.unchanged += each.unchanged
+            summary.superseded += each.superseded
         summary.rejected = self._rejects.count
         summary.users_created = self._people.created
         summary.rows = summary.written + summary.unchanged + summary.superseded + summary.rejected

@@ -23,7 +23,7 @@ class UnfitRow(CompletionAggregatorError):
 
 
 class _Unfit(str):
-    """A remembered reason. (One exception raised again and again would gather a traceback for each row.)"""
+    """A remembered reason: one exception raised again and again would gather a traceback for each row."""
 
     __slots__ = ()
 

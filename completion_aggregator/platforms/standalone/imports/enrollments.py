@@ -6,10 +6,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from django.db import transaction
-
 from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.platforms.standalone.environment import parse_flag
+from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.imports.courses import Courses, ImportedCourse, UnfitRow
 from completion_aggregator.platforms.standalone.imports.moments import parse_moment
 from completion_aggregator.platforms.standalone.imports.people import People
@@ -62,10 +61,9 @@ class EnrollmentsImport:
     def run(self, rows: Iterator[Row]) -> Iterator[EnrollmentsSummary]:
         """Import *rows*, and yield the summary so far after each chunk, which is stored by then."""
         while chunk := list(islice(rows, ROWS_PER_CHUNK)):
-            with transaction.atomic():
-                for course, places in self._check(chunk):
-                    self._store(course, places)
-            self._count()
+            ready = self._check(chunk)
+            stored = in_transaction(lambda: [self._store(course, places) for course, places in ready])  # noqa: B023
+            self._count(written=sum(stored), checked=sum(len(places) for _, places in ready))
             yield self.summary
         self._count()
 
@@ -91,7 +89,7 @@ class EnrollmentsImport:
             by_name[username] = place
         return list(places.values())
 
-    def _store(self, course: ImportedCourse, places: Mapping[str, Place]) -> None:
+    def _store(self, course: ImportedCourse, places: Mapping[str, Place]) -> int:
         ids = self._people.ids_of(places)
         stored = _stored(course.id, sorted(ids.values()))
         rows = {}
@@ -103,11 +101,12 @@ class EnrollmentsImport:
         columns = ("course_id", "user_id", "mode", "is_active", "created")
         upsert(Enrollment._meta.db_table, columns, columns[:2], list(rows.values()), update=columns[2:])
         aggregation.mark_stale_many(course.key, dict.fromkeys(rows))
-        self.summary.written += len(rows)
-        self.summary.unchanged += len(places) - len(rows)
+        return len(rows)
 
-    def _count(self) -> None:
+    def _count(self, *, written: int = 0, checked: int = 0) -> None:
         summary = self.summary
+        summary.written += written
+        summary.unchanged += checked - written
         summary.rejected = self._rejects.count
         summary.users_created = self._people.created
         summary.rows = summary.written + summary.unchanged + summary.superseded + summary.rejected

@@ -21,15 +21,15 @@ from completion_aggregator.platforms.standalone.platform import StandalonePlatfo
 DEMO_COURSE: Final = Path(__file__).parents[2] / "demo_course" / "course"
 SECTION: Final = "chapter"
 
-NOTHING_OPEN: Final = """Nothing in this course was open to a learner on the last day of the simulated term. To count what is
-still to come, set COMPLETION_AGGREGATOR_AGGREGATE_UNRELEASED_BLOCKS=true and run the demo again.
+NOTHING_OPEN: Final = """Nothing in this course was open to a learner on the last day of the simulated term.
+To count what is still to come, set COMPLETION_AGGREGATOR_AGGREGATE_UNRELEASED_BLOCKS=true and run the demo again.
 """
 
 
 class Command(BaseCommand):
     """Show the whole product on a course with simulated learners."""
 
-    help = "Show everything at work: a course, a thousand learners, their progress"
+    help = "Show everything at work on a course with a thousand simulated learners"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the size of the class."""

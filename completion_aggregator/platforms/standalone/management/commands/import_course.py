@@ -17,7 +17,7 @@ SHOWN = 20
 class Command(BaseCommand):
     """Read courses from OLX exports or Course Blocks files."""
 
-    help = "Read courses: OLX exports (.tar.gz or folder) or Course Blocks JSON"
+    help = "Read courses from OLX exports (.tar.gz or folder) or Course Blocks JSON"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the paths."""
