@@ -79,7 +79,6 @@ WSGI_APPLICATION = "completion_aggregator.platforms.standalone.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
 # The files of the installed apps are served from where they are: nothing to collect.
 WHITENOISE_USE_FINDERS = True
 
