@@ -84,8 +84,7 @@ def pack(values: Floats) -> list[bytes]:
     """Return the vectors of *values*, shape (learners, leaf numbers), NaN where there is no completion."""
     ones = values == 1.0
     bitmaps = np.packbits(ones, axis=1, bitorder="little")
-    filled = bitmaps != 0
-    lengths = np.where(filled.any(axis=1), bitmaps.shape[1] - np.argmax(filled[:, ::-1], axis=1), 0).tolist()
+    lengths = np.where(bitmaps != 0, np.arange(1, bitmaps.shape[1] + 1), 0).max(axis=1, initial=0).tolist()
     learners, numbers = np.nonzero(~np.isnan(values) & ~ones)
     others = values[learners, numbers].astype("<f8")
     bounds = np.searchsorted(learners, np.arange(len(values) + 1)).tolist()
