@@ -21,8 +21,6 @@ ALWAYS: Final = int(np.iinfo(np.int64).min)
 CONTENT_TYPE_GATE: Final = 51
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_DAY: Final = 86_400_000_000
-_LATEST: Final = int(np.iinfo(np.int64).max)
 
 #: Partition and the groups that it lets in, by partition.
 Access: TypeAlias = tuple[tuple[int, frozenset[int]], ...]
@@ -36,6 +34,9 @@ def microseconds(moment: datetime) -> int:
 def moment_of(micros: int) -> datetime:
     """Return the moment that ``microseconds`` turned into *micros*."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+_LATEST: Final = microseconds(datetime.max.replace(tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Rules:
         """
         if staff:
             return Profile(staff=True), None
-        beta = beta and not unreleased and not bool(np.isnan(self.days_early).all())
+        beta = beta and not unreleased and bool(self._early().any())
         releases = self.releases(beta=beta)
         released, valid_until = len(releases), None
         if not unreleased:
@@ -148,12 +149,15 @@ class Rules:
     def _effective_starts(self, *, beta: bool) -> NDArray[np.int64]:
         if not beta:
             return self.start
-        early = ~np.isnan(self.days_early) & (self.start != ALWAYS)
         starts = self.start.copy()
-        for block in np.flatnonzero(early):
-            days = min(float(self.days_early[block]), float(timedelta.max.days))
-            starts[block] = min(max(int(starts[block]) - int(days * _DAY), ALWAYS + 1), _LATEST)
+        for block in np.flatnonzero(self._early()):
+            starts[block] = _earlier(int(starts[block]), float(self.days_early[block]))
         return starts
+
+    def _early(self) -> NDArray[np.bool_]:
+        """Return which blocks open at another moment for beta testers."""
+        early: NDArray[np.bool_] = ~np.isnan(self.days_early) & (self.days_early != 0) & (self.start != ALWAYS)
+        return early
 
 
 def merge_rules(blocks: Sequence[Block], children: Sequence[Sequence[int]], partitions: Collection[Partition]) -> Rules:
@@ -200,6 +204,13 @@ def _merge_access(
         allowed = frozenset().union(*(access[partition] for access in parents))
         merged[partition] = own[partition] & allowed if partition in own else allowed
     return merged
+
+
+def _earlier(start: int, days: float) -> int:
+    """Return *start*, so many days earlier, within the moments that there are."""
+    most = timedelta.max.days
+    ahead = timedelta(days=min(max(days, -most), most)) // _MICROSECOND
+    return min(max(start - ahead, ALWAYS + 1), _LATEST)
 
 
 def _canonical(partition: int, group: int | None, named: frozenset[int]) -> int | None:
