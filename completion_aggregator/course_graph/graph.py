@@ -22,6 +22,7 @@ __all__ = ["SPLIT_TEST", "Block", "CompletionMode", "CourseGraph", "Partition", 
 #: Views kept per graph. A course has one per reachable combination of groups and release dates: few, in real life.
 VIEWS_KEPT: Final = 32
 _FORMAT: Final = b"CG1\n"
+_HASH_BYTES: Final = 16
 _MODES: Final = (CompletionMode.COMPLETABLE, CompletionMode.AGGREGATOR, CompletionMode.EXCLUDED)
 _SEPARATOR: Final = "\x1f"
 _NOT_OURS: Final = "\x1e"
@@ -119,7 +120,7 @@ class CourseGraph:
     @cached_property
     def content_hash(self) -> str:
         """Thirty-two hexadecimal digits that stand for this content."""
-        return sha256(self._payload()).hexdigest()[:32]
+        return _hash(self._payload())
 
     def view(self, profile: Profile) -> View:
         """Return the tree that *profile* sees; worked out once and kept with the most recent ``VIEWS_KEPT``."""
@@ -127,9 +128,11 @@ class CourseGraph:
             if profile in self._views:
                 self._views.move_to_end(profile)
                 return self._views[profile]
+        children = self.children
         view = lay_out(
-            self.rules.visible_children(self.children, profile), self.modes,
-            self._arrays["optional"].astype(bool).tolist(), self.banks, self.keys,
+            self.rules.visible_children(children, profile), self.modes,
+            self._arrays["optional"].astype(bool).tolist(),
+            {bank: (size, children[bank]) for bank, size in self.banks.items()}, self.keys,
         )  # fmt: skip
         with self._lock:
             # Two profiles may see the same tree: keep one copy.
@@ -141,19 +144,21 @@ class CourseGraph:
 
     def to_bytes(self) -> bytes:
         """Return the whole graph, compactly; ``from_bytes`` reads it back."""
-        return _FORMAT + zlib.compress(self._payload(), 6)
+        return _FORMAT + bytes.fromhex(self.content_hash) + zlib.compress(self._payload(), 6)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "CourseGraph":
         """Read a graph that ``to_bytes`` wrote. Raises DamagedGraph."""
+        start = len(_FORMAT) + _HASH_BYTES
         try:
-            if not bytes(data).startswith(_FORMAT):
-                raise ValueError("not a course graph")
-            payload = zlib.decompress(bytes(data)[len(_FORMAT) :])
-            header, _, rest = payload.partition(b"\n")
-            return cls(fields := json.loads(header), dict(_read_arrays(rest, fields["lengths"])))
-        except (ValueError, KeyError, zlib.error) as error:
+            payload = zlib.decompress(data[start:])
+        except zlib.error as error:
             raise DamagedGraph(f"These {len(data)} bytes are no course graph: {error}") from error
+        if bytes(data[:start]) != _FORMAT + bytes.fromhex(_hash(payload)):
+            raise DamagedGraph(f"These {len(data)} bytes are no course graph: the content is not that of its hash")
+        header, _, rest = payload.partition(b"\n")
+        fields = json.loads(header)
+        return cls(fields, dict(_read_arrays(rest, fields["lengths"])))
 
     @property
     def _key_start(self) -> str:
@@ -187,13 +192,15 @@ def compile_graph(course_key: str, blocks: Iterable[Block], partitions: Iterable
         "ids": _SEPARATOR.join(_short(block, _key_start(course_key)) for block in ordered),
         "titles": _SEPARATOR.join(_printable(block.title) for block in ordered),
         "access": [[[p, sorted(groups)] for p, groups in access] for access in rules.access_table],
-        "partitions": [{"id": p.id, "scheme": p.scheme, "groups": sorted(p.groups), "name": p.name} for p in known],
+        "partitions": [
+            {"id": p.id, "scheme": p.scheme, "groups": sorted(p.groups), "name": _printable(p.name)} for p in known
+        ],
     }
     columns: dict[str, Any] = {
         "type_numbers": [types.index(block.type) for block in ordered],
         "modes": [_MODES.index(block.mode) for block in ordered],
         "optional": [block.optional for block in ordered],
-        "bank_sizes": [_NO_BANK if block.bank_size is None else block.bank_size for block in ordered],
+        "bank_sizes": [_NO_BANK if block.bank_size is None else _size(block.bank_size) for block in ordered],
         "widths": [len(each) for each in children],
         "edges": [child for each in children for child in each],
         "start": rules.start, "days_early": rules.days_early, "staff_only": rules.staff_only, "access": rules.access,
@@ -201,12 +208,16 @@ def compile_graph(course_key: str, blocks: Iterable[Block], partitions: Iterable
     return CourseGraph(header, {name: np.asarray(columns[name]).astype(kind) for name, kind in _ARRAYS.items()})
 
 
+def _hash(payload: bytes) -> str:
+    return sha256(payload).digest()[:_HASH_BYTES].hex()
+
+
 def _by_key(blocks: Iterable[Block]) -> dict[str, Block]:
     by_key: dict[str, Block] = {}
     for block in blocks:
         if block.key in by_key:
             raise InvalidCourse(f"Block {block.key} is listed twice.")
-        if _SEPARATOR in block.key or _NOT_OURS in block.key:
+        if _printable(block.key) != block.key:
             raise InvalidCourse(f"Block {block.key!r} has control characters in its key.")
         by_key[block.key] = block
     for block in by_key.values():
@@ -263,8 +274,14 @@ def _short(block: Block, start: str) -> str:
     return rest if rest != block.key else _NOT_OURS + block.key
 
 
-def _printable(title: str) -> str:
-    return "".join(" " if ord(character) < 32 else character for character in title)
+def _printable(text: str) -> str:
+    """Return *text* without our separators, and without the halves of characters that JSON lets through."""
+    return "".join(" " if ord(each) < 32 else "\ufffd" if "\ud800" <= each <= "\udfff" else each for each in text)
+
+
+def _size(drawn: int) -> int:
+    """Return a bank's size as 32 bits hold it: negative for all, beyond them there is no course."""
+    return min(max(drawn, -1), int(np.iinfo(np.int32).max))
 
 
 def _read_arrays(data: bytes, lengths: Mapping[str, int]) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -272,5 +289,3 @@ def _read_arrays(data: bytes, lengths: Mapping[str, int]) -> Iterator[tuple[str,
     for name, kind in _ARRAYS.items():
         yield name, np.frombuffer(data, dtype=kind, count=lengths[name], offset=offset)
         offset += lengths[name] * np.dtype(kind).itemsize
-    if offset != len(data):
-        raise ValueError(f"{len(data) - offset} bytes too many")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import groupby
 from typing import Final, Self
 
 import numpy as np
@@ -26,13 +27,17 @@ Draws = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """An item bank that draws fewer children than it has; numbers are rows of the view."""
+    """An item bank that draws fewer children than it has; numbers are rows of the view.
+
+    ``others``: keys of children that do not count, being unseen or excluded, and yet may take the place of a draw.
+    """
 
     row: int
     key: str
     size: int
     children: tuple[int, ...]
     child_keys: tuple[str, ...]
+    others: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class View:
             _add(work[1], steps)
             for bank in banks:
                 each = work[:, list(bank.children), 0]
-                if (each != each[:, :1]).any():
+                if bank.others or (each != each[:, :1]).any():
                     return None
                 work[:, bank.row, 0] = each[:, 0] * bank.size
         return work[0, len(self.leaves) :], work[1, len(self.leaves) :]
@@ -132,29 +137,27 @@ def lay_out(
     children: Sequence[Sequence[int]],
     modes: Sequence[CompletionMode],
     optional: Sequence[bool],
-    bank_sizes: Mapping[int, int],
+    bank_draws: Mapping[int, tuple[int, Sequence[int]]],
     keys: Sequence[str],
 ) -> View:
-    """Lay the tree under block 0 out for summation; *children* are those that one profile sees."""
+    """Lay the tree under block 0 out for summation; *children* are those that one profile sees.
+
+    ``bank_draws``: how many each item bank draws, negative for all, out of which blocks, seen or not.
+    """
     counted = _counted(children, modes)
     leaves = [b for b in counted if modes[b] is CompletionMode.COMPLETABLE]
     below = {b: [c for c in children[b] if c in counted] for b in counted if modes[b] is CompletionMode.AGGREGATOR}
-    banks = {b: size for b, size in bank_sizes.items() if b in below and 0 <= size < len(below[b])}
+    banks = {b: draw for b, draw in bank_draws.items() if below.get(b) and 0 <= draw[0] < len(draw[1])}
     heights = _heights(counted, below)
     aggregators = sorted(below, key=lambda b: (heights[b], b in banks, -len(below[b]), b))
     row = {block: number for number, block in enumerate([*leaves, *aggregators])}
     steps, bank_steps = [], []
-    for height in range(1, max(heights.values(), default=0) + 1):
-        level = [b for b in aggregators if heights[b] == height]
+    for _, same_height in groupby(aggregators, key=heights.__getitem__):
+        level = list(same_height)
         steps.append(_steps([b for b in level if b not in banks], below, row))
-        bank_steps.append(
-            tuple(
-                Bank(row[b], keys[b], banks[b], tuple(row[c] for c in below[b]), tuple(keys[c] for c in below[b]))
-                for b in level
-                if b in banks
-            )
-        )
-    identity = [[keys[b] for b in row], [optional[b] for b in leaves], sorted(banks.items())]
+        bank_steps.append(tuple(_bank(b, banks[b], below[b], row, keys) for b in level if b in banks))
+    drawing = [(bank.row, bank.size, sorted(bank.others)) for each in bank_steps for bank in each]
+    identity = [[keys[b] for b in row], [optional[b] for b in leaves], drawing]
     shape = [[row[c] for c in below[b]] for b in aggregators]
     return View(
         leaves=np.array(leaves, dtype=np.intp),
@@ -180,6 +183,14 @@ def _heights(counted: Mapping[int, None], below: Mapping[int, Sequence[int]]) ->
     for block in reversed(list(counted)):
         heights[block] = 1 + max((heights[c] for c in below[block]), default=0) if block in below else 0
     return heights
+
+
+def _bank(
+    block: int, draw: tuple[int, Sequence[int]], below: Sequence[int], row: Mapping[int, int], keys: Sequence[str]
+) -> Bank:
+    size, collected = draw
+    others = frozenset(keys[c] for c in collected if c not in below)
+    return Bank(row[block], keys[block], size, tuple(row[c] for c in below), tuple(keys[c] for c in below), others)
 
 
 def _steps(aggregators: Sequence[int], below: Mapping[int, Sequence[int]], row: Mapping[int, int]) -> tuple[_Step, ...]:
@@ -243,8 +254,9 @@ class _Work:
     def draw(self, bank: Bank, draws: Sequence[Draws] | None) -> None:
         """Add the children that each learner drew; missing draws count as possible, not as earned."""
         children = list(bank.children)
-        drawn = _drawn(bank, self.earned[children] + (0.0 if self.apart is None else self.apart[children]), draws)
-        filled = ~drawn & (np.cumsum(~drawn, axis=0) <= bank.size - drawn.sum(axis=0))
+        done = self.earned[children] + (0.0 if self.apart is None else self.apart[children])
+        drawn, missing = _drawn(bank, done, draws)
+        filled = ~drawn & (np.cumsum(~drawn, axis=0) <= missing)
         for nth, child in enumerate(children):
             for sums in (self.earned, self.apart):
                 if sums is not None:
@@ -269,12 +281,18 @@ class _Work:
         )
 
 
-def _drawn(bank: Bank, done: Floats, draws: Sequence[Draws] | None) -> NDArray[np.bool_]:
-    """Return which children count for each learner: the stored draw, or else the first with anything earned."""
+def _drawn(bank: Bank, done: Floats, draws: Sequence[Draws] | None) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Return which children count for each learner, and how many draws are missing.
+
+    They are those of the stored draw, or else the first with anything earned.
+    """
     drawn: NDArray[np.bool_] = done > 0.0
     drawn &= np.cumsum(drawn, axis=0) <= bank.size
+    missing = bank.size - drawn.sum(axis=0)
+    possible = bank.others.union(bank.child_keys)
     for learner, stored in enumerate(draws or ()):
         if bank.key in stored:
-            kept = [key for key in stored[bank.key] if key in bank.child_keys][: bank.size]
+            kept = [key for key in dict.fromkeys(stored[bank.key]) if key in possible][: bank.size]
             drawn[:, learner] = [key in kept for key in bank.child_keys]
-    return drawn
+            missing[learner] = bank.size - len(kept)
+    return drawn, missing
