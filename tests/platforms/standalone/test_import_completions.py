@@ -170,6 +170,7 @@ def test_a_course_imported_meanwhile_is_known_to_the_next_run(imported):
 
 def test_a_chunk_is_stored_with_its_stale_rows_or_not_at_all(ana, imported, monkeypatch):
     monkeypatch.setattr(completions, "ROWS_PER_CHUNK", 1)
+
     class Interrupted(Exception):
         pass
 
