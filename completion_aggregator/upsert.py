@@ -1,12 +1,12 @@
 """Set-based writes: insert rows, or update those that exist, with a method per database.
 
 The methods were chosen by measurement: SQLite prepares one statement and repeats it; MariaDB and MySQL read one JSON
-parameter as a table; PostgreSQL unnests one array per column. Rows go in the order of their key, which is faster and
-keeps concurrent writers from deadlocks.
+parameter as a table; PostgreSQL unnests one array per column. What is the same in all rows goes once. Rows go in the
+order of their key, which is faster and keeps concurrent writers from deadlocks.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -20,7 +20,7 @@ try:
 except ImportError:  # the [fast] extra is not there
 
     def _json(rows: object) -> str:
-        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=str)
 
 else:
 
@@ -29,6 +29,7 @@ else:
 
 
 Row = Sequence[Any]
+Column = Sequence[Any]
 #: Rows per statement: far below the default limits of packet and parameter sizes, above what round trips cost.
 CHUNK: Final = 5000
 _NARROW: Final = 255
@@ -73,13 +74,24 @@ def upsert(
     return len(ordered)
 
 
-def adapted(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield *rows* with their moments as this database stores them."""
-    moments = {at for row in rows[:1] for at in range(len(row))}
-    moments = {at for at in moments if any(isinstance(row[at], datetime) for row in rows)}
-    adapt = connection.ops.adapt_datetimefield_value
-    for row in rows:
-        yield [adapt(value) if at in moments else value for at, value in enumerate(row)] if moments else row
+def _stored(connection: BaseDatabaseWrapper, column: Column) -> Column:
+    """Return *column* as the database takes it: without aware datetimes, in the time zone that it stores."""
+    if connection.vendor == "postgresql" or _type_of(column) is not datetime:
+        return column
+    zone = connection.timezone
+    return [None if value is None else value.astimezone(zone).replace(tzinfo=None) for value in column]
+
+
+def _constant(columns: Sequence[Column]) -> dict[int, Any]:
+    """Return the value of every column that has only one; there is always a column left to make the rows from."""
+    found = {
+        at: column[0]
+        for at, column in enumerate(columns)
+        if column[0] == column[-1] and column.count(column[0]) == len(column)
+    }
+    if len(found) == len(columns):
+        del found[next(at for at, value in found.items() if value is not None)]
+    return found
 
 
 def _sqlite(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequence[Row]) -> None:
@@ -92,16 +104,26 @@ def _sqlite(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequen
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({', '.join(statement.columns)}) VALUES ({marks}) {_on_conflict(statement, sets)}",
-            list(adapted(connection, rows)),
+            list(zip(*(_texts(_stored(connection, column)) for column in zip(*rows, strict=True)), strict=True)),
         )
 
 
+def _texts(column: Column) -> Column:
+    # Python's sqlite3 no longer writes datetimes of itself.
+    return [value and str(value) for value in column] if _type_of(column) is datetime else column
+
+
 def _postgresql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequence[Row]) -> None:
-    columns = list(zip(*rows, strict=True))
+    columns: list[Column] = list(zip(*rows, strict=True))
+    constant = _constant(columns)
+    arrays = {at: list(column) for at, column in enumerate(columns) if at not in constant}
+    kinds = [_POSTGRESQL_TYPES[_type_of(column)] for column in columns]
     # A column of nothing has no type: as a bare NULL it takes that of the table.
-    arrays = {at: list(column) for at, column in enumerate(columns) if any(value is not None for value in column)}
-    chosen = ", ".join(f"r.c{at}" if at in arrays else "NULL" for at in range(len(columns)))
-    marks = ", ".join(f"%s::{_POSTGRESQL_TYPES[_type_of(column)]}[]" for column in arrays.values())
+    chosen = ", ".join(
+        f"r.c{at}" if at in arrays else "NULL" if constant[at] is None else f"%s::{kind}"
+        for at, kind in enumerate(kinds)
+    )
+    marks = ", ".join(f"%s::{kinds[at]}[]" for at in arrays)
     named = ", ".join(f"c{at}" for at in arrays)
     table = statement.table
     sets = [
@@ -114,7 +136,7 @@ def _postgresql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Se
         cursor.execute(
             f"INSERT INTO {table} ({', '.join(statement.columns)}) SELECT {chosen} FROM unnest({marks}) AS r({named}) "
             + _on_conflict(statement, sets),
-            list(arrays.values()),
+            [*(value for value in constant.values() if value is not None), *arrays.values()],
         )
 
 
@@ -124,14 +146,13 @@ def _on_conflict(statement: _Statement, sets: Sequence[str]) -> str:
 
 
 def _mysql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequence[Row]) -> None:
-    plain = list(adapted(connection, rows))
-    kinds = [_mysql_kind(column) for column in zip(*rows, strict=True)]
-    binary = [at for at, (_, expression) in enumerate(kinds) if expression != "{}"]
-    if binary:
-        plain = [[v.hex() if at in binary and v is not None else v for at, v in enumerate(row)] for row in plain]
+    columns: list[Column] = list(zip(*rows, strict=True))
+    constant = _constant(columns)
+    kinds = {at: _mysql_kind(column) for at, column in enumerate(columns) if at not in constant}
+    plain = [_hexadecimal(_stored(connection, columns[at])) for at in kinds]
     table = statement.table
-    declared = ", ".join(f"c{at} {kind} PATH '$[{at}]'" for at, (kind, _) in enumerate(kinds))
-    chosen = ", ".join(expression.format(f"j.c{at}") for at, (_, expression) in enumerate(kinds))
+    declared = ", ".join(f"c{at} {kind} PATH '$[{nth}]'" for nth, (at, (kind, _)) in enumerate(kinds.items()))
+    chosen = ", ".join(kinds[at][1].format(f"j.c{at}") if at in kinds else "%s" for at in range(len(columns)))
     sets = [
         f"{name} = GREATEST({table}.{name}, VALUES({name}))"
         if name in statement.greatest
@@ -143,7 +164,7 @@ def _mysql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Sequenc
             f"INSERT INTO {table} ({', '.join(statement.columns)}) "
             f"SELECT {chosen} FROM JSON_TABLE(%s, '$[*]' COLUMNS ({declared})) j "
             f"ON DUPLICATE KEY UPDATE {', '.join(sets)}",
-            [_json(plain)],
+            [*(_stored(connection, [value])[0] for value in constant.values()), _json(list(zip(*plain, strict=True)))],
         )
 
 
@@ -155,6 +176,10 @@ _POSTGRESQL_TYPES: Final[dict[type, str]] = {
 def _type_of(column: Sequence[Any]) -> type:
     kind = next((type(value) for value in column if value is not None), str)
     return datetime if issubclass(kind, datetime) else kind
+
+
+def _hexadecimal(column: Column) -> Column:
+    return [None if value is None else value.hex() for value in column] if _type_of(column) is bytes else column
 
 
 def _mysql_kind(column: Sequence[Any]) -> tuple[str, str]:
