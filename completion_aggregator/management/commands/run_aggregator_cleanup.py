@@ -1,5 +1,6 @@
 """Delete stale rows that are done with."""
 
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -7,7 +8,7 @@ from django.core.management.base import BaseCommand
 
 from completion_aggregator.aggregation import api
 from completion_aggregator.management.arguments import positive
-from completion_aggregator.management.reporting import Progress
+from completion_aggregator.meter import meter
 
 
 class Command(BaseCommand):
@@ -23,7 +24,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Delete until nothing is left to."""
-        with Progress(self.stderr, "rows") as progress:
+        total = 0
+        with meter("Cleaning up", None, sys.stderr) as progress:
             for deleted in api.delete_resolved(chunk=options["chunk_size"]):
-                progress.advance(deleted)
-        self.stdout.write(f"{progress.done:,} resolved rows deleted.")
+                total += deleted
+                progress.show(total, f"{total:,} rows")
+        self.stdout.write(f"{total:,} resolved rows deleted.")

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from argparse import ArgumentParser
 from collections import deque
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.management.arguments import natural, positive, seconds
-from completion_aggregator.management.reporting import Progress
+from completion_aggregator.meter import meter
 
 
 class Command(BaseCommand):
@@ -84,7 +85,7 @@ class Command(BaseCommand):
         """Take a batch of each course in turn, so that a large one does not hold up the others."""
         total, failed, size = api.RefreshSummary(), 0, min(options["batch_size"], max(options["limit"], 1))
         turns = deque((key, api.refresh_batches(key, batch_size=size)) for key in courses)
-        with Progress(self.stderr, "learners") as progress:
+        with meter("Refreshing", None, sys.stderr) as progress:
             while turns and not stop.is_set() and total.learners < options["limit"]:
                 key, batches = turns.popleft()
                 try:
@@ -96,7 +97,7 @@ class Command(BaseCommand):
                 if done is not None:
                     turns.append((key, batches))
                     total += done
-                    progress.advance(done.learners)
+                    progress.show(total.learners, f"{total.learners:,} learners")
                     stop.wait(options["delay_between_batches"])
         return total, failed
 

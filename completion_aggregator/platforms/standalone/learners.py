@@ -1,16 +1,20 @@
 """What our tables say of the learners of a course: staff or not, early or not, and in which groups."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from django.contrib.auth import get_user_model
-from django.db.models import Model, QuerySet
+from django.db.models import CharField, IntegerField, QuerySet, Value
+from django.db.models.functions import Cast
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.blocks import Partition
 from completion_aggregator.platforms.standalone.models import CohortMembership, CourseRole, Enrollment, GroupAssignment
 
+# What a row of the one query is about: a person, a role, or the scheme of a partition.
+PERSON: Final = "person"
+ROLE: Final = "role"
 COHORT: Final = "cohort"
 RANDOM: Final = "random"
 ENROLLMENT_TRACK: Final = "enrollment_track"
@@ -37,6 +41,9 @@ TRACKS: Final = {
 
 # SQLite takes 32,766 values in one statement.
 IDS_PER_QUERY: Final = 10_000
+
+
+_Row: TypeAlias = tuple[int, str, str, int | None, int | None]
 
 
 @dataclass(slots=True)
@@ -75,33 +82,54 @@ class Learner:
 def read_learners(
     course_key: CourseKey, partitions: Iterable[Partition], user_ids: Collection[int]
 ) -> dict[int, Learner]:
-    """Return the learners by user id: two queries, and one more for each scheme that the partitions use."""
+    """Return the learners by user id, with one query for each 10,000 of them."""
     schemes = {partition.scheme for partition in partitions}
     ids = sorted(set(user_ids))
     learners = {user_id: Learner() for user_id in ids}
     for start in range(0, len(ids), IDS_PER_QUERY):
-        _read(learners, schemes, {"course__course_key": course_key, "user_id__in": ids[start : start + IDS_PER_QUERY]})
+        for user_id, kind, text, first, second in _rows(course_key, schemes, ids[start : start + IDS_PER_QUERY]):
+            _note(learners[user_id], kind, text, first, second)
     return learners
 
 
-def _read(learners: dict[int, Learner], schemes: set[str], them: dict[str, Any]) -> None:
-    people = get_user_model()._default_manager.filter(pk__in=them["user_id__in"])
-    for user_id, is_staff, is_active in people.values_list("pk", "is_staff", "is_active"):
-        learners[user_id].is_staff, learners[user_id].is_active = is_staff, is_active
-    for user_id, role in _rows(CourseRole.objects.filter(**them), "role"):
-        learners[user_id].roles.add(role)
+def _rows(course_key: CourseKey, schemes: set[str], user_ids: list[int]) -> Iterable[_Row]:
+    """Return everything that may matter of these learners: one statement, a part for each table in question."""
+    them = {"course__course_key": course_key, "user_id__in": user_ids}
+    people = get_user_model()._default_manager.filter(pk__in=user_ids)
+    parts = [
+        people.values_list("pk", Value(PERSON), Value(""), _number("is_staff"), _number("is_active")),
+        _part(CourseRole.objects.filter(**them), ROLE, text="role"),
+    ]
     if COHORT in schemes:
-        for user_id, partition, group in _rows(
-            CohortMembership.objects.filter(**them), "cohort__partition_id", "cohort__group_id"
-        ):
-            learners[user_id].cohort = (partition, group)
+        cohorts = CohortMembership.objects.filter(**them)
+        parts.append(_part(cohorts, COHORT, numbers=("cohort__partition_id", "cohort__group_id")))
     if RANDOM in schemes:
-        for user_id, partition, group in _rows(GroupAssignment.objects.filter(**them), "partition_id", "group_id"):
-            learners[user_id].assigned[partition] = group
+        parts.append(_part(GroupAssignment.objects.filter(**them), RANDOM, numbers=("partition_id", "group_id")))
     if ENROLLMENT_TRACK in schemes:
-        for user_id, mode in _rows(Enrollment.objects.filter(**them, is_active=True), "mode"):
-            learners[user_id].track = TRACKS.get(mode)
+        parts.append(_part(Enrollment.objects.filter(**them, is_active=True), ENROLLMENT_TRACK, text="mode"))
+    return parts[0].union(*parts[1:], all=True)
 
 
-def _rows(rows: QuerySet[Model], *fields: str) -> Iterator[tuple[Any, ...]]:
-    return iter(rows.values_list("user_id", *fields))
+def _part(
+    rows: QuerySet[Any], kind: str, *, text: str = "", numbers: tuple[str, str] | None = None
+) -> QuerySet[Any, Any]:
+    first, second = (_number(name) for name in numbers) if numbers else (_number(0), _number(0))
+    return rows.values_list("user_id", Value(kind), Cast(text, CharField()) if text else Value(""), first, second)
+
+
+def _number(name: str | int) -> Cast:
+    # The same type in every part: PostgreSQL wants that of a union, and has booleans that are no numbers.
+    return Cast(name if isinstance(name, str) else Value(name), IntegerField())
+
+
+def _note(learner: Learner, kind: str, text: str, first: int | None, second: int | None) -> None:
+    if kind == PERSON:
+        learner.is_staff, learner.is_active = bool(first), bool(second)
+    elif kind == ROLE:
+        learner.roles.add(text)
+    elif kind == COHORT:
+        learner.cohort = (first, second)
+    elif kind == RANDOM and first is not None and second is not None:
+        learner.assigned[first] = second
+    elif kind == ENROLLMENT_TRACK:
+        learner.track = TRACKS.get(text)

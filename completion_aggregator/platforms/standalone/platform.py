@@ -58,7 +58,7 @@ class StandalonePlatform:
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:
-        """Return the sight of every learner asked for: two queries, and one for each scheme of groups in use."""
+        """Return the sight of every learner asked for: one query for each 10,000 learners."""
         restricting = [graph.partitions[number] for number in graph.rules.restricting_partitions()]
         learners = read_learners(course_key, restricting, user_ids)
         kinds = {user_id: _Kind.of(learner, restricting) for user_id, learner in learners.items()}

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from completion_aggregator.exceptions import CompletionAggregatorError
-from completion_aggregator.platforms.standalone.imports.meter import meter
+from completion_aggregator.meter import meter
 from completion_aggregator.platforms.standalone.imports.rejects import Rejects
 from completion_aggregator.platforms.standalone.imports.rows import STDIN, Columns, Source, Values, opened, read_rows
 

@@ -21,7 +21,7 @@ ALL = "all"
 class Command(BaseCommand):
     """Write the progress of a course's learners to a file."""
 
-    help = "Write the progress of a course's learners as CSV, NDJSON or Parquet"
+    help = "Write the progress of a course's learners as CSV, NDJSON or Parquet, worked out now from their completions"
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the course, and what of it goes where."""
@@ -29,17 +29,12 @@ class Command(BaseCommand):
         parser.add_argument("--levels", default=ALL, help="block types with commas between them, or all (the default)")
         parser.add_argument("--format", choices=exports.FORMATS, help="default: what the name ends in, or csv")
         parser.add_argument("-o", "--output", default=STDOUT, metavar="FILE", help="default: -, standard output")
-        parser.add_argument(
-            "--as-stored", action="store_true", help="leave learners with recent changes as they were last computed"
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Write the file."""
         key = _course(options["course"])
         levels = _levels(options["levels"])
         kind = options["format"] or _format_of(options["output"])
-        if not options["as_stored"]:
-            aggregation.refresh_course(key)
         rows = exports.rows(str(key), aggregation.iter_progress(key, levels=levels))
         if options["output"] != STDOUT:
             count = _write(kind, rows, options["output"])
