@@ -1,6 +1,8 @@
 """Show the whole product on a course with simulated learners."""
 
 import shlex
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -97,11 +99,20 @@ class Command(BaseCommand):
         return "█"
 
     def _suggest(self, key: CourseKey, learner: str) -> None:
-        course = shlex.quote(str(key))
+        course, program = shlex.quote(str(key)), _program()
         self.stdout.write(
             "\nWhat to try next\n"
-            f"  completion-aggregator export_progress {course} --levels course,chapter -o progress.csv\n"
-            "  completion-aggregator import_course YOUR_EXPORT.tar.gz\n"
-            "  completion-aggregator createsuperuser && completion-aggregator serve\n"
-            "  completion-aggregator --help"
+            f"  {program} export_progress {course} --levels course,chapter -o progress.csv\n"
+            f"  {program} import_course YOUR_EXPORT.tar.gz\n"
+            f"  {program} createsuperuser && {program} serve\n"
+            f"  {program} --help"
         )
+
+
+def _program() -> str:
+    """Return how this program is called from here: by its name where that is enough."""
+    name = "completion-aggregator"
+    called = Path(sys.argv[0])
+    if called.name != name or shutil.which(name):
+        return name
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
