@@ -18,6 +18,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
+from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.management.arguments import natural, positive, seconds
 from completion_aggregator.meter import meter
@@ -34,7 +35,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the options of 4.x, and --loop."""
         parser.add_argument(
-            "--batch-size", type=positive, default=1000, help="learners refreshed in one transaction (default: 1000)"
+            "--batch-size",
+            type=positive,
+            default=setting("BATCH_SIZE"),
+            help="learners refreshed in one transaction (default: %(default)s)",
         )
         parser.add_argument(
             "--delay-between-batches", type=seconds, default=0.0, metavar="SECONDS",

@@ -52,7 +52,7 @@ class Command(BaseCommand):
         waiting = len(learners) if aggregation.status().waiting else 0
         self._command("Bring progress up to date", "run_aggregator_service", count=waiting, unit="learners")
         self._summarize(key)
-        self._suggest(key, next(iter(learners)))
+        self._suggest(key)
 
     def _enroll(self, key: CourseKey, folder: Path, learners: int, seed: int) -> dict[str, int]:
         file, names = folder / "enrollments.csv", classroom.usernames(seed, learners)
@@ -98,7 +98,7 @@ class Command(BaseCommand):
             return "#"
         return "█"
 
-    def _suggest(self, key: CourseKey, learner: str) -> None:
+    def _suggest(self, key: CourseKey) -> None:
         course, program = shlex.quote(str(key)), _program()
         self.stdout.write(
             "\nWhat to try next\n"
