@@ -142,8 +142,8 @@ class StaleCompletion(TimeStampedModel):
 
     id = models.BigAutoField(primary_key=True)
     username = models.CharField(max_length=255)
-    course_key = CourseKeyField(max_length=255)
-    block_key = UsageKeyField(max_length=255, null=True, blank=True)
+    course_key = CourseKeyField(max_length=255, case_sensitive=True)
+    block_key = UsageKeyField(max_length=255, case_sensitive=True, null=True, blank=True)
     force = models.BooleanField(default=False)
     resolved = models.BooleanField(default=False)
 

@@ -5,11 +5,12 @@ Any process may die anywhere in here; the next run ends in the same state.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from time import perf_counter, sleep
-from typing import Final
+from typing import Final, TypeVar
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 _TRANSIENT: Final = (OperationalError, InterfaceError)
 _TRIES: Final = 4
 _LONGEST_PAUSE: Final = timedelta(hours=1)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,21 @@ def refresh_batches(course_key: CourseKey, *, batch_size: int | None = None) -> 
     is counted and left for a later run, the others go on. Raises UnknownCourse or InvalidCourse, which also postpones
     the course.
     """
-    course = _open(course_key)
-    size, set_aside = batch_size or setting("BATCH_SIZE"), state.set_aside(course.row.pk)
-    after: int | None = 0
-    while after is not None:
-        found = stale.peek(course_key, learners=size, after=after, without=set_aside)
+    course = _again(lambda: _open(course_key))
+    row, size = AggregatedCourse.objects.filter(pk=course.row.pk), batch_size or setting("BATCH_SIZE")
+    without, after = _again(lambda: state.set_aside(course.row.pk)), 0
+    while True:
+        found = _again(partial(stale.peek, course_key, learners=size, after=after, without=without))
         if found.usernames:
-            yield refresh_learners(course_key, found.usernames)
+            done = refresh_learners(course_key, found.usernames)
+            if done.failed:
+                # Once is enough for a run, however many rows of theirs are still to come.
+                without += _again(partial(state.failing, course.row.pk, found.usernames))
+            yield done
+        if found.after is None:
+            break
         after = found.after
-    AggregatedCourse.objects.filter(pk=course.row.pk).update(refreshed_at=timezone.now())
+    _again(lambda: row.update(refreshed_at=timezone.now()))
 
 
 def refresh_course(course_key: CourseKey, *, limit: int | None = None, batch_size: int | None = None) -> RefreshSummary:
@@ -87,8 +95,9 @@ def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: b
     Raises UnknownCourse or InvalidCourse.
     """
     start = perf_counter()
-    ids = stale.user_ids(usernames)
-    unknown = stale.resolve_unknown(course_key, [n for n in usernames if n not in ids], now=timezone.now())
+    ids = _again(lambda: stale.user_ids(usernames))
+    nobody = [name for name in usernames if name not in ids]
+    unknown = _again(lambda: stale.resolve_unknown(course_key, nobody, now=timezone.now()))
     summary = _isolating(course_key, ids, wait=wait)
     summary = replace(summary, unknown_users=unknown, seconds=perf_counter() - start)
     log.info(
@@ -140,28 +149,41 @@ def _isolating(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> 
 
 def _set_back(course_key: CourseKey, user_id: int, error: Exception) -> RefreshSummary:
     log.error("refresh failed course=%s user=%s", course_key, user_id, exc_info=error)
-    if state.record_failure(leaves.course_row(course_key).pk, user_id, f"{type(error).__name__}: {error}"):
+    message = f"{type(error).__name__}: {error}"
+    if _again(lambda: state.record_failure(leaves.course_row(course_key).pk, user_id, message)):
         log.error("set aside course=%s user=%s", course_key, user_id)
     return RefreshSummary(failed=1)
 
 
 def _persisting(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
     """Refresh a batch, again if the database breaks it off or the course is published meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return _again(lambda: _once(course_key, ids, wait=wait))
+        except _Republished:
+            log.info("published meanwhile course=%s", course_key)
+    return RefreshSummary()
+
+
+def _again(work: Callable[[], _T]) -> _T:
+    """Do *work*, which can be repeated, and once more if the database breaks it off."""
     for attempt in range(1, _TRIES + 1):
         try:
-            course = open_course(course_key)
-            state.ensure(course.row.pk, list(ids.values()))
-            with transaction.atomic():
-                return _refresh(course, ids, wait=wait)
+            return work()
         except _TRANSIENT:
             # Inside somebody's transaction there is nothing left to try in.
             if attempt == _TRIES or connection.in_atomic_block:
                 raise
             connection.close_if_unusable_or_obsolete()
             sleep(0.05 * 4**attempt)
-        except _Republished:
-            log.info("published meanwhile course=%s", course_key)
-    return RefreshSummary()
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _once(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+    course = open_course(course_key)
+    state.ensure(course.row.pk, list(ids.values()))
+    with transaction.atomic():
+        return _refresh(course, ids, wait=wait)
 
 
 def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:

@@ -144,8 +144,15 @@ def resolve(ids: Iterable[int], *, now: datetime) -> None:
 
 def resolve_unknown(course_key: CourseKey, usernames: Collection[str], *, now: datetime) -> int:
     """Resolve the rows of names that nobody has: their completions went with the user. Return how many."""
+    if not usernames:
+        return 0
     rows = StaleCompletion.objects.filter(username__in=list(usernames), course_key=course_key, resolved=False)
-    return rows.update(resolved=True, modified=now) if usernames else 0
+    found = [(row, name) for row, name in rows.values_list("id", "username") if name in usernames]
+    # Somebody may have taken such a name since. Asked after the rows were read, for rows follow their user.
+    taken = user_ids(sorted({name for _, name in found}))
+    ids = [row for row, name in found if name not in taken]
+    resolve(ids, now=now)
+    return len(ids)
 
 
 def delete_resolved(*, chunk: int = 5000) -> Iterable[int]:

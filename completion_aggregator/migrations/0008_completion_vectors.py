@@ -82,6 +82,18 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name="stalecompletion",
+            name="course_key",
+            field=opaque_keys.edx.django.models.CourseKeyField(case_sensitive=True, max_length=255),
+        ),
+        migrations.AlterField(
+            model_name="stalecompletion",
+            name="block_key",
+            field=opaque_keys.edx.django.models.UsageKeyField(
+                blank=True, case_sensitive=True, max_length=255, null=True
+            ),
+        ),
+        migrations.AlterField(
+            model_name="stalecompletion",
             name="id",
             field=models.BigAutoField(primary_key=True, serialize=False),
         ),
