@@ -42,6 +42,9 @@ _PAIRS: Final = {
 }
 
 
+_ROW: Final = np.dtype([("user_id", "i8"), ("key", "O"), ("value", "f8"), ("time", "i8")])
+
+
 @dataclass(frozen=True, eq=False)
 class Completions:
     """Completions of one course: for each, the learner, the usage key as stored, the value, the time in microseconds.
@@ -115,13 +118,12 @@ def _read(sql: str, parameters: list[Any]) -> Completions:
 
 
 def _completions(rows: Sequence[tuple[int, str, float, int]]) -> Completions:
-    user_ids, keys, values, times = zip(*rows, strict=True) if rows else ((), (), (), ())
-    read = np.array(values, dtype=np.float64)
-    whole = np.clip(np.nan_to_num(read, nan=0.0), 0.0, 1.0)
+    table = np.fromiter(rows, dtype=_ROW, count=len(rows))
+    whole = np.clip(np.nan_to_num(table["value"], nan=0.0), 0.0, 1.0)
     return Completions(
-        user_ids=np.array(user_ids, dtype=np.int64),
-        keys=keys,
+        user_ids=table["user_id"],
+        keys=table["key"].tolist(),
         values=whole,
-        times=np.array(times, dtype=np.int64),
-        mended=int(np.count_nonzero(read != whole)),
+        times=table["time"],
+        mended=int(np.count_nonzero(table["value"] != whole)),
     )

@@ -29,24 +29,32 @@ _MICROS: Final = {
 }
 _NEVER_COMPLETED: Final = microseconds(NEVER_COMPLETED)
 
-#: User id, usage key, block type: what tells one row of a course from another.
-Place: TypeAlias = tuple[int, str, str]
+#: Usage key, block type: what tells one row of a learner and course from another.
+Place: TypeAlias = tuple[str, str]
 Mask: TypeAlias = NDArray[np.bool_]
+_ROW: Final = np.dtype(
+    [("id", "i8"), ("user_id", "i8"), ("key", "O"), ("type", "O"), ("time", "i8"), *((name, "f8") for name in _VALUES)]
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Rows of one course as they are: ``at`` gives the position of a place in the arrays."""
+    """Rows of one course as they are: ``places`` numbers the blocks that have any, ``blocks`` has a number a row."""
 
-    at: Mapping[Place, int]
-    ids: Sequence[int]
+    ids: NDArray[np.int64]
+    user_ids: NDArray[np.int64]
+    places: Mapping[Place, int]
+    blocks: NDArray[np.intp]
     values: NDArray[np.float64]
     times: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """What the rows of some learners are to be: ``values`` (6, blocks, learners), ``times`` (blocks, learners)."""
+    """What the rows of some learners, by ascending user id, are to be.
+
+    ``values`` has shape (6, blocks, learners), ``times`` (blocks, learners).
+    """
 
     user_ids: Sequence[int]
     keys: Sequence[str]
@@ -54,10 +62,18 @@ class Projected:
     values: NDArray[np.float64]
     times: NDArray[np.int64]
 
-    def places(self) -> Iterable[Place]:
-        """Yield the place of every row, learner by learner within each block."""
-        blocks = list(zip(self.keys, self.types, strict=True))
-        return ((user_id, key, kind) for key, kind in blocks for user_id in self.user_ids)
+    def find(self, rows: Stored) -> NDArray[np.intp]:
+        """Return the position of each of these tallies among *rows*, shape (blocks, learners), -1 where it is not."""
+        found = np.full(self.times.shape, -1, dtype=np.intp)
+        numbers = np.full(len(rows.places), -1, dtype=np.intp)
+        for block, place in enumerate(zip(self.keys, self.types, strict=True)):
+            if place in rows.places:
+                numbers[rows.places[place]] = block
+        blocks, user_ids = numbers[rows.blocks], np.array(self.user_ids, dtype=np.int64)
+        learners = np.searchsorted(user_ids, rows.user_ids).clip(max=len(user_ids) - 1)
+        ours = np.flatnonzero((blocks >= 0) & (user_ids[learners] == rows.user_ids))
+        found[blocks[ours], learners[ours]] = ours
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +112,7 @@ def project(
 
 def stored(course_key: CourseKey, user_ids: Collection[int]) -> Stored:
     """Return every row of these learners in the course, of whatever type, with one query."""
-    rows: Sequence[tuple[int, int, str, str, int, float, float, float, float, float, float]] = ()
+    rows: Sequence[tuple[Any, ...]] = ()
     if user_ids:
         marks = ", ".join(["%s"] * len(user_ids))
         with connection.cursor() as cursor:
@@ -106,22 +122,23 @@ def stored(course_key: CourseKey, user_ids: Collection[int]) -> Stored:
                 [*user_ids, str(course_key)],
             )
             rows = cursor.fetchall()
-    columns = list(zip(*rows, strict=True)) or [()] * 11
+    read, places = np.fromiter(rows, dtype=_ROW, count=len(rows)), dict[Place, int]()
+    each_place = zip(read["key"].tolist(), read["type"].tolist(), strict=True)
     return Stored(
-        at={place: position for position, place in enumerate(zip(*columns[1:4], strict=True))},
-        ids=columns[0],
-        values=np.array(columns[5:], dtype=np.float64),
-        times=np.array(columns[4], dtype=np.int64),
+        ids=read["id"],
+        user_ids=read["user_id"],
+        places=places,
+        blocks=np.fromiter((places.setdefault(each, len(places)) for each in each_place), np.intp, len(rows)),
+        values=np.stack([read[name] for name in _VALUES]),
+        times=read["time"],
     )
 
 
 def differing(projected: Projected, rows: Stored) -> Mask:
     """Return which tallies, shape (blocks, learners), are not stored exactly so."""
-    shape = projected.times.shape
-    found = np.fromiter((rows.at.get(place, -1) for place in projected.places()), np.intp, shape[0] * shape[1])
-    found = found.reshape(shape)
+    found = projected.find(rows)
     exists = found >= 0
-    same = np.zeros(shape, dtype=np.bool_)
+    same = np.zeros(found.shape, dtype=np.bool_)
     at = found[exists]
     same[exists] = (rows.values[:, at] == projected.values[:, exists]).all(axis=0)
     same[exists] &= rows.times[at] == projected.times[exists]
@@ -130,8 +147,10 @@ def differing(projected: Projected, rows: Stored) -> Mask:
 
 def vanished(projected: Sequence[Projected], rows: Stored) -> list[int]:
     """Return the ids of the rows that no learner is to have: their block went, or is no longer seen or projected."""
-    wanted = {place for each in projected for place in each.places()}
-    return [rows.ids[position] for place, position in rows.at.items() if place not in wanted]
+    wanted = np.zeros(len(rows.ids) + 1, dtype=np.bool_)
+    for each in projected:
+        wanted[each.find(rows)] = True  # the last one, at -1, stands for all that are not there
+    return list(rows.ids[~wanted[:-1]].tolist())
 
 
 def write(
