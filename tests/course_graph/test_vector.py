@@ -130,6 +130,16 @@ def test_a_completion_of_zero_is_not_absence() -> None:
     assert bits(dense(unpacked, 2)) == bits(table([0.0, NOTHING]))
 
 
+def test_sparse_lists_what_is_complete_before_the_rest() -> None:
+    bounds, numbers, values = unpack(
+        pack(table([0.5, 1.0, 0.25, 1.0], [NOTHING] * 4, [1.0, 0.0, NOTHING, 1.0]))
+    ).sparse()
+
+    assert bounds.tolist() == [0, 4, 4, 7]
+    assert numbers.tolist() == [1, 3, 0, 2, 0, 3, 1]
+    assert values.tolist() == [1.0, 1.0, 0.5, 0.25, 1.0, 1.0, 0.0]
+
+
 def test_no_vectors_are_no_learners() -> None:
     unpacked = unpack([])
     bounds, numbers, values = unpacked.sparse()
