@@ -71,9 +71,10 @@ class _Group:
 class _Reading:
     """Puts completions into the arrays of a batch."""
 
-    def __init__(self, course: Course, states: Sequence[State], old: Floats) -> None:
+    def __init__(self, course: Course, states: Sequence[State], old: Floats, *, undrawn: Mask) -> None:
         self.course = course
         self.states = states
+        self.undrawn = undrawn
         self.user_ids = np.array([each.user_id for each in states], dtype=np.int64)
         self.old = old
         self.new = old.copy()
@@ -107,9 +108,11 @@ class _Reading:
         read = completions.of_pairs(self.course.key, pairs)
         escalated = np.zeros(len(self.states), dtype=np.bool_)
         rows, numbers = self._places(read)
-        for row, number, key, value, time in zip(
-            rows.tolist(), numbers.tolist(), read.keys, read.values.tolist(), read.times.tolist(), strict=True
-        ):
+        places, keys, values, times = rows.tolist(), read.keys, read.values.tolist(), read.times.tolist()
+        # In the order of time, so that of two completions the older one is not taken for one from before the last
+        # refresh.
+        for at in np.argsort(read.times, kind="stable").tolist():
+            row, number, key, value, time = places[at], int(numbers[at]), keys[at], values[at], times[at]
             missing.discard((row, key))
             if not self._change(row, number, value, time):
                 escalated[row] = True
@@ -119,17 +122,19 @@ class _Reading:
         return escalated
 
     def _change(self, row: int, number: int, value: float, time: int) -> bool:
-        """Take over one completion; return False if its effect on ``last_modified`` cannot be known from it alone."""
-        before, latest = self.old[row, number] if number >= 0 else np.nan, int(self.activity[row])
+        """Take over one completion; return False if its effect cannot be known from it alone."""
+        latest = int(self.activity[row])
+        self.activity[row] = max(latest, time)
         if number < 0:
             self.unnumbered[row] = True
-        elif np.isnan(before) or time > latest:
-            self.new[row, number], self.times[row, number] = value, time
-        elif value != before:
+            return time >= latest  # it may have been the newest activity
+        before = self.old[row, number]
+        if self.undrawn[row] and number in self.course.banked:
+            return False  # which children a bank counts may change with it, and so whose times
+        if not (np.isnan(before) or time > latest or (value != before and time == latest)):
             # An older time on a completion that was counted before: the time it had may have been the newest.
-            self.new[row, number], self.times[row, number] = value, time
-            return time == latest
-        self.activity[row] = max(latest, time)
+            return False
+        self.new[row, number], self.times[row, number] = value, time
         return True
 
     def _places(self, read: Completions) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -162,7 +167,9 @@ def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Cla
         built & ~damaged & np.array([each.view == tree for each, tree in zip(rows, trees, strict=True)], dtype=np.bool_)
     )
     fresh &= np.array([not (s.unnumbered and s.leaf_count < len(course.leaves)) for s in rows], dtype=np.bool_)
-    reading = _Reading(course, rows, unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T.copy())
+    undrawn = np.array([_undrawn(view, sight) for view, sight in zip(views, sights, strict=True)], dtype=np.bool_)
+    old = unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T.copy()
+    reading = _Reading(course, rows, old, undrawn=undrawn)
     named = fresh & np.array([claim.blocks is not None and not claim.force for claim in taken], dtype=np.bool_)
     whole = ~named | reading.named(taken, named)
     activity = reading.activity.copy()
@@ -270,6 +277,11 @@ def _course_tally(tallies: Tallies, column: int) -> tuple[float, float, float, f
     sums = (tallies.earned, tallies.possible, tallies.percent, tallies.optional_earned, tallies.optional_possible)
     earned, possible, percent, apart, apart_possible = (float(each[tallies.view.root, column]) for each in sums)
     return earned, possible, percent, apart, apart_possible
+
+
+def _undrawn(view: View, sight: Sight) -> bool:
+    """Return whether the learner sees an item bank that goes by what is completed, for want of a stored draw."""
+    return any(bank.key not in sight.selections for each in view.banks for bank in each)
 
 
 def _tree(view: View, sight: Sight) -> str:

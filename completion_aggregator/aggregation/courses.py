@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Final
 
@@ -29,6 +30,15 @@ class Course:
     leaves: LeafNumbers
     keys: tuple[str, ...]
     types: tuple[str, ...]
+
+    @cached_property
+    def banked(self) -> frozenset[int]:
+        """The numbers of the leaves below item banks."""
+        below = set(self.graph.banks)
+        for block, children in enumerate(self.graph.children if below else ()):  # parents come first
+            if block in below:
+                below.update(children)
+        return frozenset(self.leaves.numbers.get(self.keys[block], -1) for block in below)
 
     def numbers(self, view: View) -> NDArray[np.intp]:
         """Return the leaf numbers of the view's leaves, in the view's order."""

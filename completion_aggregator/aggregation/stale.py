@@ -56,13 +56,13 @@ def mark_many(
     force: bool = False,
     now: datetime | None = None,
 ) -> int:
-    """Mark changed blocks by username; None, or very many blocks, means everything. Return how many rows that took."""
+    """Mark changed blocks by username; None means everything, as very many do. Return how many rows that took."""
     now = now or timezone.now()
     course = str(course_key)
     rows = [
-        (now, now, username, course, block, force, False)
+        (now, now, username, course, block, forced, False)
         for username, blocks in changes.items()
-        for block in ([None] if blocks is None or len(blocks) > MANY_BLOCKS else sorted(blocks))
+        for block, forced in _marks(blocks, force=force)
     ]
     marks = "(" + ", ".join(["%s"] * 7) + ")"
     adapt = connection.ops.adapt_datetimefield_value
@@ -173,13 +173,20 @@ def backlog() -> dict[CourseKey, tuple[int, datetime]]:
     return {row["course_key"]: (row["rows"], row["since"]) for row in waiting}
 
 
+def _marks(blocks: Collection[str] | None, *, force: bool) -> Iterable[tuple[str | None, bool]]:
+    if blocks is None:
+        return [(None, force)]
+    # Unlike a publication, many changed completions may move times and nothing else.
+    return [(None, True)] if len(blocks) > MANY_BLOCKS else [(block, force) for block in sorted(blocks)]
+
+
 def _claim(found: Sequence[tuple[int, str | None, bool]]) -> Claim:
     blocks = {block for _, block, _ in found if block}
     everything = len(blocks) > MANY_BLOCKS or any(not block for _, block, _ in found)
     return Claim(
         ids=tuple(row for row, _, _ in found),
         blocks=None if everything else frozenset(blocks),
-        force=any(force for _, _, force in found),
+        force=any(force for _, _, force in found) or (everything and bool(blocks)),
     )
 
 
