@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
@@ -120,7 +120,7 @@ def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key:
     """Mark a completion stale; in synchronous mode also refresh that learner and course once it is committed."""
     stale.mark(user.get_username(), course_key, block_key)
     if not setting("ASYNC_AGGREGATION"):
-        transaction.on_commit(lambda: _refresh_quietly(user.get_username(), course_key), robust=True)
+        _refresh_on_commit(_LearnerRefresh(user.get_username(), course_key))
 
 
 def refresh_learner(username: str, course_key: CourseKey) -> RefreshSummary:
@@ -192,11 +192,24 @@ def _course_status(
     return CourseStatus(course_key, count, oldest, row.refreshed_at, row.error, row.retry_at)
 
 
-def _refresh_quietly(username: str, course_key: CourseKey) -> None:
-    """Refresh; if that is not possible now, the stale row waits for the service. The learner's request goes on."""
-    try:
-        refresh_learner(username, course_key)
-    except (UnknownCourse, InvalidCourse) as error:
-        log.warning("not refreshed course=%s: %s", course_key, error)
-    except DatabaseError:
-        log.exception("not refreshed course=%s", course_key)
+@dataclass(frozen=True, slots=True)
+class _LearnerRefresh:
+    """Refresh one learner; if that is not possible now, the stale row waits for the service. The request goes on."""
+
+    username: str
+    course_key: CourseKey
+
+    def __call__(self) -> None:
+        try:
+            refresh_learner(self.username, self.course_key)
+        except (UnknownCourse, InvalidCourse) as error:
+            log.warning("not refreshed course=%s: %s", self.course_key, error)
+        except DatabaseError:
+            log.exception("not refreshed course=%s", self.course_key)
+
+
+def _refresh_on_commit(refresh: _LearnerRefresh) -> None:
+    """Refresh once the transaction is committed, and only once, however many completions it changes."""
+    # Django forgets what was promised in a savepoint that is undone: whatever is still there will be kept if we are.
+    if all(action != refresh for _, action, *_ in connection.run_on_commit):
+        transaction.on_commit(refresh, robust=True)

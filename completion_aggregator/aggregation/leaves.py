@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Final
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
@@ -92,10 +92,13 @@ def number(row: AggregatedCourse, keys: Collection[str]) -> LeafNumbers:
         upsert(
             CourseLeaf._meta.db_table, ("course_id", "number", "block_key"), ("course_id", "number"), rows, update=()
         )
-        locked.leaf_count = len(numbers) + len(new)
+        numbers = _read(row.pk)
+        if not all(key in numbers.numbers for key in new):
+            raise IntegrityError(f"The leaf numbers of course {row.course_key} have holes: were rows deleted by hand?")
+        locked.leaf_count = len(numbers)
         locked.save(update_fields=["leaf_count"])
     row.leaf_count = locked.leaf_count
-    return _cache.put(LeafNumbers(row.pk, {**numbers.numbers, **{key: n for _, n, key in rows}}))
+    return _cache.put(numbers)
 
 
 _COURSE_COLUMNS: Final = ("course_key", "leaf_count", "failures", "error")
