@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
@@ -64,12 +64,22 @@ class Command(BaseCommand):
         if options["retry_set_aside"]:
             self.stderr.write(f"{api.take_back():,} learners try again.")
         with _stopped_by_signals(stop):
-            failed = self._run(options, stop)
+            failed = self._turn(options, stop)
             while options["loop"] is not None and not stop.wait(options["loop"]):
                 close_old_connections()
-                failed = self._run(options, stop)
+                failed = self._turn(options, stop)
         if failed and options["loop"] is None:
             raise CommandError(f"{failed} courses could not be refreshed; aggregator_status tells why.")
+
+    def _turn(self, options: dict[str, Any], stop: Event) -> int:
+        """Run once; a loop outlives a database that does not answer."""
+        try:
+            return self._run(options, stop)
+        except (InterfaceError, OperationalError) as error:
+            if options["loop"] is None:
+                raise
+            self.stderr.write(f"The database does not answer: {error}")
+            return 0
 
     def _run(self, options: dict[str, Any], stop: Event) -> int:
         """Refresh every waiting course once; return how many could not be read."""

@@ -36,7 +36,7 @@ def play(platform: FakePlatform, *, processes: int, learners_each: int, seconds:
     for each in names:
         for name in each:
             learner(platform, name)
-    work = "tests.aggregation.faults.work.request_completions"
+    work = "tests.aggregation.work.request_completions"
     found = run([Child(work, each, seconds, graph=course(*SMALL)) for each in names])
 
     times = [time for _, each in found for time in each]

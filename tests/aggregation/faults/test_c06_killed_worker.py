@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def killed_before(text: str) -> None:
     """Let a process refresh the course and kill it before its first statement with *text*."""
-    child = Child("tests.aggregation.faults.work.hang_before", text, graph=course(*SMALL))
+    child = Child("tests.aggregation.work.hang_before", text, graph=course(*SMALL))
     assert text in child.receive()
     child.kill()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from completion.models import BlockCompletion
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from completion_aggregator.aggregation import api
@@ -56,3 +57,26 @@ def hang_before(pipe: Any, text: str) -> None:
     with connection.execute_wrapper(hang):
         api.refresh_course(KEY)
     pipe.send("done")
+
+
+def serve(pipe: Any, text: str, options: dict[str, Any]) -> None:
+    """Be ``run_aggregator_service --loop``; tell the test of each statement with *text* and wait until it answers."""
+
+    def tell(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if text in sql:
+            pipe.send(connection_id())
+            pipe.recv()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(tell):
+        call_command("run_aggregator_service", **options)
+    pipe.send("stopped")
+
+
+def connection_id() -> int | None:
+    ask = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}.get(connection.vendor)
+    if ask is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(ask)
+        return int(cursor.fetchone()[0])
