@@ -259,6 +259,13 @@ def test_a_bank_of_unequal_children_is_worth_what_each_learner_drew() -> None:
     assert by_block(graph, tallies, 1)["bank"] == Tally(0.5, 2.0, 0.0, 0.0, 8)
 
 
+def test_the_least_that_is_earned_shows_what_was_drawn() -> None:
+    graph = course(bank("bank", 1, leaf("a"), leaf("b"), leaf("c", optional=True)))
+
+    assert tallies_of(graph, {"a": 0.0, "b": 5e-324})["bank"] == Tally(5e-324, 1.0, 0.0, 0.0, None)
+    assert tallies_of(graph, {"a": 0.0, "c": 5e-324})["bank"] == Tally(0.0, 0.0, 5e-324, 1.0, None)
+
+
 def test_a_drawn_child_that_is_excluded_takes_its_place_in_the_draw() -> None:
     graph = course(bank("bank", 2, discussion("talk"), *FOUR[:2]))
 
