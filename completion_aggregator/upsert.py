@@ -120,7 +120,7 @@ def _postgresql(connection: BaseDatabaseWrapper, statement: _Statement, rows: Se
     kinds = [_POSTGRESQL_TYPES[_type_of(column)] for column in columns]
     # A column of nothing has no type: as a bare NULL it takes that of the table.
     chosen = ", ".join(
-        f"r.c{at}" if at in arrays else "NULL" if constant[at] is None else f"%s::{kind}"
+        f"r.c{at}" if at in arrays else "NULL" if constant[at] is None else f"CAST(%s AS {kind})"
         for at, kind in enumerate(kinds)
     )
     marks = ", ".join(f"%s::{kinds[at]}[]" for at in arrays)

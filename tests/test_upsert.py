@@ -41,8 +41,8 @@ database_property = settings(max_examples=40, suppress_health_check=[HealthCheck
 @pytest.fixture(autouse=True)
 def table(db: None) -> Iterator[None]:
     """Make a table with a column of every type that may be written."""
-    number = models.BigAutoField(primary_key=True)
-    columns = [f"id {number.db_type(connection)} NOT NULL PRIMARY KEY {number.db_type_suffix(connection) or ''}"]
+    automatic = (connection.data_types["BigAutoField"], connection.data_types_suffix.get("BigAutoField", ""))
+    columns = ["id {} NOT NULL PRIMARY KEY {}".format(*automatic)]
     columns += [
         f"{name} {field.db_type(connection)} {'NOT NULL' if name in KEY else 'NULL'}" for name, field in FIELDS.items()
     ]
@@ -232,7 +232,7 @@ HARD_MOMENTS = [
     datetime(2026, 3, 2, 12, tzinfo=timezone(timedelta(hours=-5))),
     datetime(2026, 3, 29, 2, 30, tzinfo=timezone(timedelta(hours=9, minutes=30))),
 ]  # fmt: skip
-HARD_VALUES = {
+HARD_VALUES: dict[str, list[Any]] = {
     "text": HARD_TEXTS,
     "whole": [0, 1, -1, 2**31 - 1, -(2**31)],
     "number": [0, 1, -1, 2**53 + 1, 2**63 - 1, -(2**63)],
@@ -273,7 +273,7 @@ def test_every_value_is_stored_as_it_is_beside_nothing_and_alone(upsert: Upsert,
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_column_of_nothing_is_written_over_what_was_there(upsert: Upsert, column: str, rows: int) -> None:
     write(upsert, *(full(number) for number in range(3)))
-    nothing = [full(number, **{column: None}) for number in range(rows)]
+    nothing = [{**full(number), column: None} for number in range(rows)]
 
     write(upsert, *nothing)
     write(upsert, *(row(number, place="there", **{column: None}) for number in range(rows)))
