@@ -1,4 +1,4 @@
-"""Set-based writes: insert rows, or update those that exist, with a method per database.
+"""Set-based SQL: insert rows, or update those that exist, with a method per database.
 
 The methods were chosen by measurement: SQLite prepares one statement and repeats it; MariaDB and MySQL read one JSON
 parameter as a table; PostgreSQL unnests one array per column. What is the same in all rows goes once. Rows go in the
@@ -33,6 +33,7 @@ Column = Sequence[Any]
 #: Rows per statement: far below the default limits of packet and parameter sizes, above what round trips cost.
 CHUNK: Final = 5000
 _NARROW: Final = 255
+_LIST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,17 @@ def upsert(
     for start in range(0, len(ordered), CHUNK):
         write(connection, statement, ordered[start : start + CHUNK])
     return len(ordered)
+
+
+def among(column: str, count: int, *, using: str = DEFAULT_DB_ALIAS) -> str:
+    """Return the condition that *column* is one of *count* parameters.
+
+    MariaDB turns a list of a thousand into a table of its own, and may then read ours from end to end instead of by its
+    index: there, lists are kept shorter. *count* is at least 1.
+    """
+    longest = _LIST if connections[using].vendor == "mysql" else count
+    lists = [min(longest, count - start) for start in range(0, count, longest)]
+    return "(" + " OR ".join(f"{column} IN ({', '.join(['%s'] * each)})" for each in lists) + ")"
 
 
 def _stored(connection: BaseDatabaseWrapper, column: Column) -> Column:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
+from completion_aggregator.upsert import among
+
 TABLE: Final = "completion_blockcompletion"
 
 #: ``modified`` as microseconds since 1970: to make a datetime of each would cost more than to read the row.
@@ -66,10 +68,9 @@ def of_learners(course_key: CourseKey, user_ids: Collection[int]) -> Completions
     """Return every completion of these learners in the course, with one query."""
     if not user_ids:
         return _completions([])
-    marks = ", ".join(["%s"] * len(user_ids))
     return _read(
         f"SELECT c.user_id, c.block_key, c.completion, {_MICROS[connection.vendor]} FROM {TABLE} c"
-        f" WHERE c.user_id IN ({marks}) AND c.course_key = %s",
+        f" WHERE {among('c.user_id', len(user_ids))} AND c.course_key = %s",
         [*user_ids, str(course_key)],
     )
 

@@ -15,7 +15,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.aggregation.models import NEVER_COMPLETED, Aggregator
 from completion_aggregator.course_graph.rollup import Tallies
 from completion_aggregator.course_graph.visibility import microseconds
-from completion_aggregator.upsert import upsert
+from completion_aggregator.upsert import among, upsert
 
 TABLE: Final = Aggregator._meta.db_table
 _KEY: Final = ("course_key", "block_key", "user_id", "aggregation_name")
@@ -117,11 +117,10 @@ def stored(course_key: CourseKey, user_ids: Collection[int]) -> Stored:
     """Return every row of these learners in the course, of whatever type, with one query."""
     rows: Sequence[tuple[Any, ...]] = ()
     if user_ids:
-        marks = ", ".join(["%s"] * len(user_ids))
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id, user_id, block_key, aggregation_name, {_MICROS[connection.vendor]}, {', '.join(_VALUES)}"
-                f" FROM {TABLE} WHERE user_id IN ({marks}) AND course_key = %s",
+                f" FROM {TABLE} WHERE {among('user_id', len(user_ids))} AND course_key = %s",
                 [*user_ids, str(course_key)],
             )
             rows = cursor.fetchall()
