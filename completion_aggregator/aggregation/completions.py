@@ -20,9 +20,10 @@ from completion_aggregator.upsert import among
 TABLE: Final = "completion_blockcompletion"
 
 #: ``modified`` as microseconds since 1970: to make a datetime of each would cost more than to read the row.
+#: SQLite gets whole seconds to convert, for it would round the others to milliseconds, and so up to the next second.
 _MICROS: Final = {
     "sqlite": (
-        "CAST(strftime('%%s', c.modified) AS INTEGER) * 1000000"
+        "CAST(strftime('%%s', substr(c.modified, 1, 19)) AS INTEGER) * 1000000"
         " + CAST(substr(substr(c.modified, 21) || '000000', 1, 6) AS INTEGER)"
     ),
     "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', c.modified)",

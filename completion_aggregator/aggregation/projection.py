@@ -25,7 +25,7 @@ _CHANGE: Final = itemgetter(2, 1, 3, 4, 5, 6)
 _DELETE_CHUNK: Final = 5000
 _MICROS: Final = {
     "sqlite": (
-        "CAST(strftime('%%s', last_modified) AS INTEGER) * 1000000"
+        "CAST(strftime('%%s', substr(last_modified, 1, 19)) AS INTEGER) * 1000000"
         " + CAST(substr(substr(last_modified, 21) || '000000', 1, 6) AS INTEGER)"
     ),
     "mysql": "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', last_modified)",
