@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from completion_aggregator.aggregation import completions, projection
 from completion_aggregator.aggregation.completions import Completions
 from completion_aggregator.aggregation.courses import Course
-from completion_aggregator.aggregation.projection import Change, Mask, Projected
+from completion_aggregator.aggregation.events import Change
+from completion_aggregator.aggregation.projection import Mask, Projected
 from completion_aggregator.aggregation.stale import Claim
 from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import projected_block_types

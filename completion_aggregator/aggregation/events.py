@@ -1,18 +1,28 @@
 """Progress events for the tracking log: one for each row that changed, sent when the change is committed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from eventtracking import tracker
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation.projection import Change
 from completion_aggregator.conf import setting
 
 NAME: Final = "openedx.completion_aggregator.progress.{block_type}"
+
+
+class Change(NamedTuple):
+    """A row that was written: a tuple, for a first refresh makes a quarter of a million."""
+
+    user_id: int
+    block_key: str
+    block_type: str
+    earned: float
+    possible: float
+    percent: float
 
 
 def wanted_types() -> frozenset[str]:
@@ -29,13 +39,14 @@ def emit_on_commit(course_key: CourseKey, changes: Collection[Change], *, now: d
     told = [change for change in changes if change.block_type in types]
     if not told:
         return
+    transaction.on_commit(lambda: emit(course_key, told, now=now), robust=True)
+
+
+def emit(course_key: CourseKey, changes: Collection[Change], *, now: datetime) -> None:
+    """Send an event for each of *changes*, now."""
     model = get_user_model()
-    ids = {change.user_id for change in told}
-    names = dict(model._default_manager.filter(pk__in=ids).values_list("pk", model.USERNAME_FIELD))
-    transaction.on_commit(lambda: _emit(course_key, told, names, now), robust=True)
-
-
-def _emit(course_key: CourseKey, changes: Sequence[Change], usernames: Mapping[int, str], now: datetime) -> None:
+    users = model._default_manager.filter(pk__in={change.user_id for change in changes})
+    usernames = dict(users.values_list("pk", model.USERNAME_FIELD))
     for change in changes:
         tracker.emit(
             NAME.format(block_type=change.block_type),

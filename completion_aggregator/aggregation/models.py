@@ -13,6 +13,7 @@ from model_utils.models import TimeStampedModel
 from opaque_keys.edx.django.models import CourseKeyField, UsageKeyField
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
+from completion_aggregator.aggregation import events
 from completion_aggregator.upsert import upsert
 
 #: ``Aggregator.last_modified`` of a block below which nothing was ever completed.
@@ -74,6 +75,17 @@ class AggregatorManager(models.Manager["Aggregator"]):
             Aggregator._meta.db_table, columns, key, rows,
             update=[name for name in columns if name not in (*key, "created")],
         )  # fmt: skip
+
+    @staticmethod
+    def emit_completion_aggregator_logs(updates: Iterable["Aggregator"]) -> None:
+        """Send a progress event for each of these rows that is of a wanted type."""
+        now, types = timezone.now(), events.wanted_types()
+        for row in updates:
+            if row.aggregation_name in types:
+                change = events.Change(
+                    row.user_id, str(row.block_key), row.aggregation_name, row.earned, row.possible, row.percent
+                )
+                events.emit(row.course_key, [change], now=now)
 
     @staticmethod
     def validate(user: Any, course_key: CourseKey, block_key: UsageKey) -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.aggregation.events import Change
 from completion_aggregator.aggregation.models import NEVER_COMPLETED, Aggregator
 from completion_aggregator.course_graph.rollup import Tallies
 from completion_aggregator.course_graph.visibility import microseconds
@@ -78,17 +79,6 @@ class Projected:
         ours = np.flatnonzero((blocks >= 0) & (user_ids[learners] == rows.user_ids))
         found[blocks[ours], learners[ours]] = ours
         return found
-
-
-class Change(NamedTuple):
-    """A row that was written: a tuple, for a first refresh makes a quarter of a million."""
-
-    user_id: int
-    block_key: str
-    block_type: str
-    earned: float
-    possible: float
-    percent: float
 
 
 def project(
