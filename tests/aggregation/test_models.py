@@ -42,7 +42,7 @@ def stored() -> list[tuple[Any, ...]]:
 
 
 def test_submit_completion_stores_a_tally_once_and_then_changes_it(ana: User) -> None:
-    where = {"user": ana, "course_key": KEY, "block_key": CHAPTER, "aggregation_name": "chapter"}
+    where: dict[str, Any] = {"user": ana, "course_key": KEY, "block_key": CHAPTER, "aggregation_name": "chapter"}
 
     _, is_new = Aggregator.objects.submit_completion(**where, earned=1.0, possible=4.0, last_modified=MOMENT)
     row, again = Aggregator.objects.submit_completion(
