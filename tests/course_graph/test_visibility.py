@@ -202,6 +202,14 @@ def test_groups_are_its_own_cut_by_what_any_parent_lets_in() -> None:
     assert "shared" not in seen_by(graph, groups={1: 3})
 
 
+def test_a_split_test_cuts_the_groups_of_its_children_though_it_gives_way() -> None:
+    branch = leaf("branch", group_access={1: frozenset({1, 2})})
+    graph = course(split_test("split", branch, group_access={1: frozenset({1})}), partitions=[COHORTS])
+
+    assert seen_by(graph, groups={1: 1}) == {"branch"}
+    assert seen_by(graph, groups={1: 2}) == set()
+
+
 def test_a_parent_that_lets_everybody_in_passes_no_restriction_on() -> None:
     shared = leaf("shared")
     graph = course(
