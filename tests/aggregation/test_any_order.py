@@ -218,6 +218,6 @@ def test_any_order_of_completions_publications_refreshes_and_crashes_ends_as_fro
 
 
 PROFILES = {
-    True: settings(max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
+    True: settings(max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
     False: settings(max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
 }
