@@ -124,7 +124,10 @@ def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key:
 
 
 def refresh_learner(username: str, course_key: CourseKey) -> RefreshSummary:
-    """Refresh one learner in one course now, after whoever else is at it. Raises UnknownCourse or InvalidCourse."""
+    """Refresh one learner in one course now, after whoever else is at it. Raises UnknownCourse or InvalidCourse.
+
+    Call it outside of transactions: one that has read before sees completions as they were then.
+    """
     return refresh_learners(course_key, [username], wait=True)
 
 

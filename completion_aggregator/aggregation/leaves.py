@@ -43,13 +43,12 @@ class _Cache:
             known = self._known.get(course_id)
             return known if known is not None and len(known) == leaf_count else None
 
-    def put(self, numbers: LeafNumbers) -> LeafNumbers:
+    def put(self, numbers: LeafNumbers) -> None:
         with self._lock:
             self._known[numbers.course_id] = numbers
             self._known.move_to_end(numbers.course_id)
             while len(self._known) > setting("GRAPH_CACHE_SIZE"):
                 self._known.popitem(last=False)
-        return numbers
 
     def clear(self) -> None:
         with self._lock:
@@ -73,7 +72,7 @@ def course_row(course_key: CourseKey) -> AggregatedCourse:
 
 def known(row: AggregatedCourse) -> LeafNumbers:
     """Return the numbers that the course has handed out."""
-    return _cache.get(row.pk, row.leaf_count) or _cache.put(_read(row.pk))
+    return _cache.get(row.pk, row.leaf_count) or _kept(_read(row.pk))
 
 
 def number(row: AggregatedCourse, keys: Collection[str]) -> LeafNumbers:
@@ -86,28 +85,36 @@ def number(row: AggregatedCourse, keys: Collection[str]) -> LeafNumbers:
         return numbers
     with transaction.atomic():
         locked = AggregatedCourse.objects.select_for_update().get(pk=row.pk)
-        numbers = _read(row.pk)
+        numbers = _read(row.pk, lock=True)
         new = [key for key in dict.fromkeys(keys) if key not in numbers.numbers]
         rows = [(row.pk, len(numbers) + nth, key) for nth, key in enumerate(new)]
         upsert(
             CourseLeaf._meta.db_table, ("course_id", "number", "block_key"), ("course_id", "number"), rows, update=()
         )
-        numbers = _read(row.pk)
+        numbers = _read(row.pk, lock=True)
         if not all(key in numbers.numbers for key in new):
             raise IntegrityError(f"The leaf numbers of course {row.course_key} have holes: were rows deleted by hand?")
         locked.leaf_count = len(numbers)
         locked.save(update_fields=["leaf_count"])
     row.leaf_count = locked.leaf_count
-    return _cache.put(numbers)
+    return _kept(numbers)
+
+
+def _kept(numbers: LeafNumbers) -> LeafNumbers:
+    # In a transaction these may be numbers of its own, which nobody ever gets if it is undone.
+    transaction.on_commit(lambda: _cache.put(numbers))
+    return numbers
 
 
 _COURSE_COLUMNS: Final = ("course_key", "leaf_count", "failures", "error")
 
 
-def _read(course_id: int) -> LeafNumbers:
+def _read(course_id: int, *, lock: bool = False) -> LeafNumbers:
+    """Return the numbers; with *lock*, as the newest transaction left them, whatever ours has seen before."""
+    suffix = " FOR UPDATE" if lock and connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT block_key, number FROM {CourseLeaf._meta.db_table} WHERE course_id = %s ORDER BY number",
+            f"SELECT block_key, number FROM {CourseLeaf._meta.db_table} WHERE course_id = %s ORDER BY number{suffix}",
             [course_id],
         )
         return LeafNumbers(course_id, dict(cursor.fetchall()))
