@@ -292,7 +292,7 @@ def test_split_tests_in_split_tests_all_give_way() -> None:
 
 
 def test_a_course_that_is_a_split_test_stays() -> None:
-    graph = compile_graph(COURSE, split_test("course", leaf("a")))
+    graph = compile_graph(COURSE, split_test("course", leaf("a"), leaf("b", staff_only=True)))
 
     assert seen(graph, Profile()) == {"course", "a"}
 
