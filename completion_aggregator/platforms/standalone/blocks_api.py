@@ -7,8 +7,12 @@ To what the LMS says, a file may add ``completion_mode``, ``optional_completion`
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from opaque_keys import InvalidKeyError
+from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.graph import CompletionMode
 from completion_aggregator.exceptions import InvalidCourse
@@ -20,6 +24,7 @@ T = TypeVar("T")
 
 MAX_FILE_BYTES: Final = 512 * 1024**2  # 100,000 blocks with every field take about a tenth
 MAX_WRAPPERS: Final = 3
+MAX_KEY: Final = 255  # what a column of keys can hold
 
 _USAGE_KEY: Final = re.compile(r"block-v1:(?P<course>[\w\-~.:+]+)\+type@(?P<type>[\w\-~.:]+)\+block@[\w\-~.:%]+")
 
@@ -33,14 +38,12 @@ def read_blocks_json(path: Path | str, modes: ModeTable | None = None) -> Course
     findings = Findings()
     blocks = _blocks(answer, findings, file)
     root = _root(answer, blocks, file)
-    match = _USAGE_KEY.fullmatch(root)
-    if not match:
-        raise InvalidCourse(f"{file}: the root block {root!r} has no key of the form block-v1:…+type@…+block@…")
-    outline = Outline(f"course-v1:{match['course']}", modes or ModeTable.from_settings(), findings)
+    outline = Outline(_course_key(root, file), modes or ModeTable.from_settings(), findings)
     for key, values in blocks.items():
         _add(outline, key, values, str(file))
     fields_of_course = _Values({**blocks[root], **answer}, findings, str(file), root)
-    partitions = fields_of_course.get("user_partitions", fields.as_partitions) or []
+    as_partitions = partial(fields.as_partitions, report=partial(findings.problem, str(file), None))
+    partitions = fields_of_course.get("user_partitions", as_partitions) or []
     title = outline.drafts[root].title or outline.course_key
     return outline.content(root, title, partitions)
 
@@ -98,7 +101,7 @@ def _root(answer: _Answer, blocks: Mapping[str, _Answer], file: Path) -> str:
     root = answer.get("root")
     if root is not None:
         if not isinstance(root, str) or root not in blocks:
-            raise InvalidCourse(f"{file}: the root {root!r} is not among the blocks")
+            raise InvalidCourse(f"{file}: the root {fields.shown(root)} is not among the blocks")
         return root
     children = {child for values in blocks.values() for child in _children(values) or ()}
     roots = [key for key in blocks if key not in children]
@@ -106,6 +109,20 @@ def _root(answer: _Answer, blocks: Mapping[str, _Answer], file: Path) -> str:
         found = ", ".join(roots[:3]) or "none"
         raise InvalidCourse(f"{file} names no root, and {len(roots)} blocks are nobody's child: {found}")
     return roots[0]
+
+
+def _course_key(root: str, file: Path) -> str:
+    match = _USAGE_KEY.fullmatch(root)
+    if not match:
+        raise InvalidCourse(f"{file}: the root block {root!r} has no key of the form block-v1:…+type@…+block@…")
+    if len(root) > MAX_KEY:
+        raise InvalidCourse(f"{file}: the key of the root block is longer than {MAX_KEY} characters")
+    key = f"course-v1:{match['course']}"
+    try:
+        CourseKey.from_string(key)
+    except InvalidKeyError:
+        raise InvalidCourse(f"{file}: the root block {root!r} belongs to {key!r}, which is no course key") from None
+    return key
 
 
 def _children(values: _Answer) -> list[str] | None:
@@ -117,7 +134,7 @@ def _children(values: _Answer) -> list[str] | None:
 
 def _add(outline: Outline, key: str, answer: _Answer, file: str) -> None:
     match = _USAGE_KEY.fullmatch(key)
-    if not match or f"course-v1:{match['course']}" != outline.course_key or len(key) > 255:
+    if not match or f"course-v1:{match['course']}" != outline.course_key or len(key) > MAX_KEY:
         outline.findings.problem(file, None, f"{key} is no usage key of {outline.course_key}; left out")
         return
     values = _Values(answer, outline.findings, file, key)
@@ -151,11 +168,10 @@ def _bank_size(outline: Outline, block_type: str, values: "_Values") -> int | No
 
 
 def _as_mode(value: Any) -> CompletionMode:
-    try:
-        return CompletionMode(value)
-    except ValueError:
-        allowed = ", ".join(mode.value for mode in CompletionMode)
-        raise ValueError(f"none of {allowed}") from None
+    modes = {mode.value: mode for mode in CompletionMode}
+    if not isinstance(value, str) or value not in modes:
+        raise ValueError(f"none of {', '.join(modes)}")
+    return modes[value]
 
 
 class _Values:
@@ -175,6 +191,6 @@ class _Values:
         try:
             return read(value)
         except ValueError as error:
-            message = f"{self._key}: {name}={str(value)[:80]!r} is {error}; taken as not set"
+            message = f"{self._key}: {name}={fields.shown(value)}: {error}; taken as not set"
             self._findings.problem(self._file, None, message)
             return None

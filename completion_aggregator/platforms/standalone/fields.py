@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,6 +14,23 @@ MAX_DAYS: Final = 366 * 9999  # from the first date that there is to the last
 
 # Dates written by hand: "2013-2-5 9:00". The ISO form, which exports use, is tried first.
 _LOOSE_DATE: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{1,2}):(\d{2})(?::(\d{2}))?)?\s*(?:Z|UTC)?")
+
+# No database stores half of a surrogate pair; PostgreSQL stores no NUL, and no person reads the others.
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+_short: Final = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+
+
+def shown(value: Any) -> str:
+    """Return what a person sees of a value: its beginning, however large or deep it is."""
+    return _short.repr(value)
+
+
+def clean(text: str) -> str:
+    """Return *text* as every database can store it."""
+    return _CONTROL.sub("", _SURROGATE.sub("\ufffd", text))
 
 
 def decode(text: str) -> Any:
@@ -25,7 +43,9 @@ def decode(text: str) -> Any:
 
 def as_text(value: Any) -> str:
     """Return a title; numbers stay as they were written."""
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | Mapping):
+        raise ValueError("not a text")
+    return clean(value) if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def as_date(value: Any) -> datetime | None:
@@ -47,7 +67,7 @@ def as_flag(value: Any) -> bool | None:
     """Return yes, no, or None where nothing is said."""
     if value in (None, ""):
         return None
-    text = str(value).strip().lower()
+    text = "" if isinstance(value, list | Mapping) else str(value).strip().lower()
     if text in ("true", "1", "yes", "on"):
         return True
     if text in ("false", "0", "no", "off"):
@@ -61,7 +81,7 @@ def as_count(value: Any) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("not a whole number")
-    number = float(value) if isinstance(value, str) else value
+    number = _number(value)
     if not abs(number) <= MAX_COUNT:  # nor is it "nan"
         raise ValueError(f"beyond {MAX_COUNT}")
     if number != int(number):
@@ -75,7 +95,7 @@ def as_days(value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("not a number of days")
-    days = float(value) if isinstance(value, str) else value
+    days = _number(value)
     if not abs(days) <= MAX_DAYS:  # nor is it "nan"
         raise ValueError(f"beyond {MAX_DAYS} days")
     return float(days)
@@ -96,23 +116,19 @@ def as_group_access(value: Any) -> dict[int, frozenset[int]]:
     return access
 
 
-def as_partitions(value: Any) -> list[Partition]:
-    """Return the active partitions of a course."""
+def as_partitions(value: Any, report: Callable[[str], None]) -> list[Partition]:
+    """Return the active partitions of a course; those that cannot be understood are reported."""
     if value in (None, ""):
         return []
-    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+    if not isinstance(value, list):
         raise ValueError("not a list of partitions")
-    # The version before schemes existed knew random ones only.
-    return [
-        Partition(
-            id=_id(item.get("id")),
-            scheme=str(item.get("scheme") or "random"),
-            groups=frozenset(_id(group.get("id")) for group in item.get("groups") or () if isinstance(group, Mapping)),
-            name=str(item.get("name") or ""),
-        )
-        for item in value
-        if item.get("active", True)
-    ]
+    partitions = []
+    for item in value:
+        try:
+            partitions += _active_partition(item)
+        except ValueError as error:
+            report(f"partition {shown(item)} is ignored: {error}")
+    return partitions
 
 
 def as_assignments(value: Any) -> dict[int, str]:
@@ -121,7 +137,26 @@ def as_assignments(value: Any) -> dict[int, str]:
         return {}
     if not isinstance(value, Mapping):
         raise ValueError("not an object of group ids and children")
-    return {_id(group): str(child) for group, child in value.items() if child}
+    return {_id(group): child for group, child in value.items() if isinstance(child, str) and child}
+
+
+def _active_partition(item: Any) -> list[Partition]:
+    if not isinstance(item, Mapping):
+        raise ValueError("not an object")
+    if not item.get("active", True):
+        return []
+    groups = item.get("groups") or []
+    if not isinstance(groups, list) or not all(isinstance(group, Mapping) for group in groups):
+        raise ValueError("its groups are not a list of objects")
+    return [
+        Partition(
+            id=_id(item.get("id")),
+            # The version before schemes existed knew random ones only.
+            scheme=as_text(item.get("scheme")) or "random",
+            groups=frozenset(_id(group.get("id")) for group in groups),
+            name=as_text(item.get("name")),
+        )
+    ]
 
 
 def _moment(text: str) -> datetime:
@@ -135,11 +170,18 @@ def _moment(text: str) -> datetime:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
+def _number(value: float | str) -> float:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("not a number") from None
+
+
 def _id(value: Any) -> int:
     try:
         number = as_count(value)
     except ValueError:
         number = None
     if number is None:
-        raise ValueError(f"{value!r} is not an id")
+        raise ValueError(f"{shown(value)} is not an id")
     return number

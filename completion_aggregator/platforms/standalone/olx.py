@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +45,8 @@ def _read_course(files: CourseFiles, modes: ModeTable, root: Element, run: str) 
     definition, file = _definition(files, modes, root, run)
     root_key = reader.add_course(definition, file, run)
     draft = outline.drafts[root_key]
-    partitions = reader.course_field("user_partitions", fields.as_partitions) or []
+    as_partitions = partial(fields.as_partitions, report=partial(findings.problem, file, None))
+    partitions = reader.course_field("user_partitions", as_partitions) or []
     if draft.start is None:
         draft.start = DEFAULT_START
         findings.warn(

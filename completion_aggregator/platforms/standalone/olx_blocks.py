@@ -306,7 +306,7 @@ class _Fields:
         try:
             return read(value)
         except ValueError as error:
-            self._findings.problem(self.file, self._line, f"{name}={str(value)[:80]!r} is {error}; taken as not set")
+            self._findings.problem(self.file, self._line, f"{name}={fields.shown(value)}: {error}; taken as not set")
             return None
 
 

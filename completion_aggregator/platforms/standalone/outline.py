@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from completion_aggregator.course_graph.graph import Block, CompletionMode, Partition
+from completion_aggregator.platforms.standalone.fields import clean
 from completion_aggregator.platforms.standalone.modes import ModeTable
 
 # The LMS makes these for every course, so an export does not list them.
@@ -83,12 +84,13 @@ class Findings:
 
     def problem(self, file: str, line: int | None, message: str) -> None:
         """Note what was wrong in one place."""
-        self.problems.append(Problem(file, line, message))
+        self.problems.append(Problem(clean(file), line, clean(message)))
 
     def warn(self, message: str) -> None:
         """Note, once, what concerns the whole course."""
-        if message not in self.warnings:
-            self.warnings.append(message)
+        cleaned = clean(message)
+        if cleaned not in self.warnings:
+            self.warnings.append(cleaned)
 
 
 class Outline:
@@ -209,7 +211,7 @@ class Outline:
         return ImportReport(
             block_counts=dict(counts.most_common()),
             unknown_types=unknown,
-            skipped=dict(sorted(self.findings.skipped.items())),
+            skipped={clean(name): reason for name, reason in sorted(self.findings.skipped.items())},
             problems=tuple(self.findings.problems),
             warnings=tuple(self.findings.warnings),
         )

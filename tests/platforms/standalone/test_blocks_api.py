@@ -140,13 +140,13 @@ def test_one_bad_block_does_not_lose_the_course(tmp_path):
     assert problems(content) == [
         f"{file}: block {key('html', 'list')} is not an object; left out",
         f"{file}: block {key('html', 'x')} says that its id is {key('html', 'y')}; left out",
-        f"{file}: {ROOT}: start='some day' is not a date; taken as not set",
+        f"{file}: {ROOT}: start='some day': not a date; taken as not set",
         (
-            f"{file}: {key('vertical', 'v')}: completion_mode='perhaps' is none of completable, aggregator, excluded; "
+            f"{file}: {key('vertical', 'v')}: completion_mode='perhaps': none of completable, aggregator, excluded; "
             "taken as not set"
         ),
         f"{file}: {key('html', 'h')}: children is not a list of keys; taken as none",
-        f"{file}: {key('html', 'h')}: optional_completion='maybe' is neither true nor false; taken as not set",
+        f"{file}: {key('html', 'h')}: optional_completion='maybe': neither true nor false; taken as not set",
         f"{file}: {other} is no usage key of course-v1:O+C+R; left out",
         f"{file}: rubbish is no usage key of course-v1:O+C+R; left out",
         f"{file}: {ROOT}: the child {key('html', 'gone')} is not in the course; left out",
@@ -166,6 +166,10 @@ def test_one_bad_block_does_not_lose_the_course(tmp_path):
         ({"root": ROOT, "blocks": {}}, "the root 'block-v1:O.*' is not among the blocks"),
         ({"root": ["x"], "blocks": {}}, "is not among the blocks"),
         ({"root": "i4x://O/C/course/R", "blocks": {"i4x://O/C/course/R": {}}}, "has no key of the form block-v1"),
+        ({"blocks": answer("course", "course") | {"x": 1}, "root": [[]]}, r"the root \[\[\]\] is not among"),
+        ({"blocks": {"block-v1:foo+type@course+block@c": {}}}, "belongs to 'course-v1:foo', which is no course key"),
+        ({"blocks": {"block-v1:a+b+c+d+type@course+block@c": {}}}, "which is no course key"),
+        ({"blocks": {key("course", "c" * 250): {}}}, "the key of the root block is longer than 255 characters"),
         ([], "names no root, and 0 blocks are nobody's child: none"),
         ({**answer("html", "a"), **answer("html", "b")}, "holds no blocks"),
         ({"blocks": {**answer("html", "a"), **answer("html", "b")}}, "names no root, and 2 blocks are nobody's child"),
@@ -189,3 +193,31 @@ def test_the_door_knows_the_format_by_the_name(tmp_path):
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(InvalidCourse, match=r"gone\.json cannot be read: No such file or directory"):
         read_course(tmp_path / "gone.json")
+
+
+def test_one_bad_partition_does_not_lose_the_others(tmp_path):
+    listed = [{"id": 100, "groups": 5}, {"id": "x"}, 7, {"id": 3, "groups": [4]}, {"id": 200, "groups": [{"id": 1}]}]
+    content = read(tmp_path, {"root": ROOT, "blocks": small_course(), "user_partitions": listed})
+    assert content.partitions == (Partition(200, "random", frozenset({1}), ""),)
+    start = f"{tmp_path / 'blocks.json'}: partition"
+    assert problems(content) == [
+        f"{start} {{'groups': 5, 'id': 100}} is ignored: its groups are not a list of objects",
+        f"{start} {{'id': 'x'}} is ignored: 'x' is not an id",
+        f"{start} 7 is ignored: not an object",
+        f"{start} {{'groups': [4], 'id': 3}} is ignored: its groups are not a list of objects",
+    ]
+
+
+def test_texts_are_what_every_database_can_store(tmp_path):
+    blocks = {
+        **answer("course", "course", "\ud800\x00", display_name="A\ud800\x00\x1b \U0001f600\nb"),
+        **answer("html", "h", display_name=["x"]),
+    }
+    partition = {"id": 1, "name": "\udfff\x00", "scheme": "c\x00", "groups": []}
+    content = read(tmp_path, {"root": ROOT, "blocks": blocks, "user_partitions": [partition]})
+    assert content.title == content.blocks[0].title == "A\ufffd \U0001f600\nb"
+    assert content.partitions == (Partition(1, "c", frozenset(), "\ufffd"),)
+    assert problems(content)[:2] == [
+        f"{tmp_path / 'blocks.json'}: {key('html', 'h')}: display_name=['x']: not a text; taken as not set",
+        f"{tmp_path / 'blocks.json'}: {ROOT}: the child \ufffd is not in the course; left out",
+    ]

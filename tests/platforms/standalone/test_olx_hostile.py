@@ -111,3 +111,41 @@ def test_any_json_is_a_course_or_refused(document):
         path = Path(folder) / "blocks.json"
         path.write_text(json.dumps(document))
         check(read_blocks_json(path, MODES))
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "groups", "name", "scheme", "active", "1"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+DEEP = json.loads("[" * 500 + "]" * 500)
+ANY_FIELDS = st.dictionaries(
+    st.sampled_from(
+        ["display_name", "start", "group_access", "max_count", "completion_mode", "optional_completion",
+         "visible_to_staff_only", "days_early_for_beta", "user_partitions", "user_partition_id", "group_id_to_child"]
+    ),
+    ANYTHING | st.just(DEEP) | st.lists(ANYTHING, max_size=3),
+)  # fmt: skip
+
+
+@given(of_course=ANY_FIELDS, of_block=ANY_FIELDS)
+def test_any_value_of_any_field_leaves_the_course_and_texts_that_can_be_stored(of_course, of_block):
+    course, split = key("course", "course"), key("split_test", "a")
+    blocks = {course: {**of_course, "children": [split]}, split: of_block}
+    policy = {"course/R": of_course, "split_test/a": of_block}
+    files = {
+        "course.xml": POINTER,
+        "course/R.xml": '<course><split_test url_name="a"><html url_name="h"/></split_test></course>',
+        "policies/R/policy.json": json.dumps(policy),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "blocks.json"
+        path.write_text(json.dumps({"root": course, "blocks": blocks}))
+        for content in (read_blocks_json(path, MODES), read_olx(write(Path(folder) / "export", files), MODES)):
+            check(content)
+            said = [*map(str, content.report.problems), *content.report.warnings, content.title]
+            said += [part for each in content.partitions for part in (each.name, each.scheme)]
+            assert "\x00" not in "".join(said).encode().decode()
