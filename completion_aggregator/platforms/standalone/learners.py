@@ -29,7 +29,7 @@ TRACKS: Final = {
     "verified": 2,
     "professional": 3,
     "no-id-professional": 4,
-    "credit": 5,
+    "credit": 2,  # credit is for verified learners, and has no content of its own
     "honor": 6,
     "masters": 7,
     "executive-education": 8,
@@ -38,6 +38,11 @@ TRACKS: Final = {
     "unpaid-bootcamp": 11,
     "paid-bootcamp": 12,
 }
+
+DEFAULT_TRACK: Final = TRACKS["audit"]
+
+# Everybody's group in partitions that divide nobody here: any verification, and full access to graded content.
+SAME_FOR_ALL: Final = {"verification": 1, "content_type_gate": 2}
 
 # SQLite takes 32,766 values in one statement.
 IDS_PER_QUERY: Final = 10_000
@@ -71,6 +76,8 @@ class Learner:
         """Return the learner's group in a partition; None without one, or when the partition no longer has it."""
         if partition.scheme == ENROLLMENT_TRACK:
             return self.track
+        if partition.scheme in SAME_FOR_ALL:
+            return SAME_FOR_ALL[partition.scheme]
         group = None
         if partition.scheme == COHORT and self.cohort[0] == partition.id:
             group = self.cohort[1]
@@ -132,4 +139,4 @@ def _note(learner: Learner, kind: str, text: str, first: int | None, second: int
     elif kind == RANDOM and first is not None and second is not None:
         learner.assigned[first] = second
     elif kind == ENROLLMENT_TRACK:
-        learner.track = TRACKS.get(text)
+        learner.track = TRACKS.get(text, DEFAULT_TRACK)

@@ -4,6 +4,7 @@ import pytest
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import api
+from completion_aggregator.course_graph.blocks import Partition
 from completion_aggregator.course_graph.visibility import Profile
 from completion_aggregator.exceptions import UnknownCourse
 from completion_aggregator.platforms.standalone.courses import compile_content, store_version
@@ -73,7 +74,7 @@ def test_an_unknown_course_is_said_to_be_unknown(platform, ask):
 
 
 def test_a_learner_without_anything_is_in_no_group(platform, divided):
-    found = sight(platform, learner("ana", mode="unheard-of"))
+    found = sight(platform, learner("ana", is_active=False))
     groups = ((50, None), (100, None), (200, None), (300, None))
     assert found.profile == Profile(released=0, groups=groups)
     assert found.valid_until == datetime(2027, 1, 1, tzinfo=UTC)
@@ -101,6 +102,19 @@ def test_a_cohort_of_another_partition_or_without_one_gives_no_group(platform, d
         cohort = Cohort.objects.create(course=divided, name=user.username, partition_id=partition, group_id=group)
         CohortMembership.objects.create(user=user, course=divided, cohort=cohort)
         assert dict(sight(platform, user).profile.groups)[100] is None
+
+
+@pytest.mark.parametrize(("mode", "group"), [("audit", 1), ("verified", 2), ("credit", 2), ("unheard-of", 1)])
+def test_an_active_enrollment_has_the_track_of_its_mode(platform, divided, mode, group):
+    assert dict(sight(platform, learner("ana", mode=mode)).profile.groups)[50] == group
+
+
+def test_everybody_is_verified_alike_and_sees_graded_content(platform):
+    gate = Partition(51, "content_type_gate", frozenset({1, 2}))
+    check = Partition(100, "verification", frozenset({0, 1}))
+    limited = [leaf(f"p{each.id}", group_access={each.id: frozenset({1})}) for each in (gate, check)]
+    course(*limited, leaf("full", group_access={51: frozenset({2})}), partitions=(gate, check))
+    assert dict(sight(platform, learner("ana")).profile.groups) == {51: 2, 100: 1}
 
 
 def test_an_inactive_enrollment_has_no_track(platform, divided):
