@@ -116,9 +116,40 @@ def test_a_path_that_fails_does_not_keep_the_others_out(export, tmp_path, capsys
     assert str(tmp_path / "none") in second
 
 
+def test_a_course_without_a_valid_key_does_not_keep_the_others_out(export, tmp_path, capsys):
+    root = "block-v1:foo+type@course+block@course"
+    (tmp_path / "blocks.json").write_text(json.dumps({"root": root, "blocks": {root: {}}}))
+    with pytest.raises(CommandError, match=r"^1 of 2 could not be imported"):
+        call_command("import_course", str(tmp_path / "blocks.json"), export())
+    assert current() == ("A course", 1)
+
+
+def test_titles_and_reports_are_stored_whatever_was_written(tmp_path, imported):
+    root = "block-v1:Org+Num+Run+type@course+block@course"
+    blocks = {root: {"display_name": "A\ud800\x00", "children": ["\ud800\x00"], "start": "\ud800\x00"}}
+    (tmp_path / "blocks.json").write_text(json.dumps({"root": root, "blocks": blocks}))
+    (found,) = imported(str(tmp_path / "blocks.json"))
+    assert current() == ("A\ufffd", 1)
+    assert len(found["problems"]) == 2
+
+
+def test_a_strict_import_stores_no_course_with_problems(export, capsys):
+    broken, sound = export("broken", html__h="<html"), export("sound", chapter__c="<chapter/>")
+    with pytest.raises(CommandError, match=r"^1 of 2 could not be imported") as error:
+        call_command("import_course", "--strict", broken, sound)
+    assert error.value.returncode == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{broken}: 1 problem, so with --strict it is not stored"
+    assert lines[1].startswith("  problem: html/h.xml:1: not well-formed XML")
+    assert CourseVersion.objects.get().report["problems"] == []
+
+
 def test_a_person_reads_what_was_found(export, capsys):
-    call_command("import_course", export(html__h="<html"))
-    lines = capsys.readouterr().out.splitlines()
+    path = export(html__h="<html")
+    call_command("import_course", path)
+    printed = capsys.readouterr()
+    assert printed.err == f"{path}: 1 problem: parts were left out or read otherwise (see --strict)\n"
+    lines = printed.out.splitlines()
     assert lines[:4] == [
         f"{KEY}  A course",
         "  version 1",

@@ -24,6 +24,11 @@ class Command(BaseCommand):
         parser.add_argument("paths", nargs="+", metavar="PATH", help="an OLX export, packed or not, or a JSON file")
         parser.add_argument("--dry-run", action="store_true", help="read and report, store nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object per path")
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="store no course that has problems, and exit with 1; without it what could be read is stored",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import each path; one that fails does not keep the others out."""
@@ -31,6 +36,8 @@ class Command(BaseCommand):
         for path in options["paths"]:
             try:
                 content = read_course(path)
+                if options["strict"]:
+                    _refuse_problems(content.report)
                 stored = self._store(content, dry_run=options["dry_run"])
             except (InvalidCourse, OSError) as error:
                 failed += 1
@@ -54,6 +61,8 @@ class Command(BaseCommand):
 
     def _tell(self, path: str, content: CourseContent, stored: StoredVersion, options: Mapping[str, Any]) -> None:
         report = content.report
+        if report.problems:
+            self.stderr.write(f"{path}: {_problems(report)}: parts were left out or read otherwise (see --strict)")
         if options["json"]:
             figures = {"path": path, "course": stored.course_key, "title": stored.title, "version": stored.number}
             figures |= {"changed": stored.changed, "stale": stored.stale, "dry_run": options["dry_run"]}
@@ -65,6 +74,17 @@ class Command(BaseCommand):
             self.stdout.write(f"  {line}")
 
 
+def _refuse_problems(report: ImportReport) -> None:
+    if report.problems:
+        listed = "\n".join(f"  {line}" for line in _problem_lines(report))
+        raise InvalidCourse(f"{_problems(report)}, so with --strict it is not stored\n{listed}")
+
+
+def _problems(report: ImportReport) -> str:
+    count = len(report.problems)
+    return "1 problem" if count == 1 else f"{count:,} problems"
+
+
 def report_lines(report: ImportReport) -> list[str]:
     """Return what a person should know about what was read."""
     lines = [f"{sum(report.block_counts.values()):,} blocks: {_counts(report.block_counts)}"]
@@ -72,9 +92,13 @@ def report_lines(report: ImportReport) -> list[str]:
         lines.append(f"unknown types, not counted: {_counts(report.unknown_types)}")
         lines.append("  COMPLETION_AGGREGATOR_COMPLETION_MODES gives them a mode; then import again")
     lines += _some("skipped", [f"{name}: {reason}" for name, reason in report.skipped.items()])
-    lines += _some("left out", [str(problem) for problem in report.problems])
+    lines += _problem_lines(report)
     lines += _some("note", list(report.warnings))
     return lines
+
+
+def _problem_lines(report: ImportReport) -> list[str]:
+    return _some("problem", [str(problem) for problem in report.problems])
 
 
 def _outcome(stored: StoredVersion, *, dry_run: bool) -> str:
