@@ -50,6 +50,7 @@ __all__ = [
     "delete_resolved",
     "forget",
     "iter_progress",
+    "mark_content_changed",
     "mark_course_stale",
     "mark_expired",
     "mark_stale",
@@ -143,6 +144,13 @@ def mark_course_stale(
     while batch := list(islice(ids, batch_size)):
         marked += stale.mark_many(course_key, dict.fromkeys(progress.usernames(batch).values()), force=force)
     return marked
+
+
+def mark_content_changed(course_key: CourseKey) -> int:
+    """Mark the course's learners stale, those who have left too where their progress is stored. Return how many."""
+    enrolled = set(get_platform().enrolled_user_ids(course_key))
+    former = state.user_ids(course_key) - enrolled
+    return mark_course_stale(course_key, user_ids=sorted(enrolled | former))
 
 
 def pending_courses() -> list[CourseKey]:

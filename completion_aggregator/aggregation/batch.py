@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from completion_aggregator.aggregation import completions, projection
 from completion_aggregator.aggregation.completions import Completions
-from completion_aggregator.aggregation.courses import Course
+from completion_aggregator.aggregation.courses import Course, views_of
 from completion_aggregator.aggregation.events import Change
 from completion_aggregator.aggregation.projection import Mask, Projected
 from completion_aggregator.aggregation.stale import Claim
@@ -158,7 +158,7 @@ def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Cla
     taken = [claims[user_id] for user_id in states]
     found = get_platform().sights(course.key, course.graph, list(states), now=now)
     sights = [found[user_id] for user_id in states]
-    views = [course.graph.view(sight.profile) for sight in sights]
+    views = views_of(course.graph, sights)
     trees = [_tree(view, sight) for view, sight in zip(views, sights, strict=True)]
     unpacked = vector.unpack([each.vector for each in rows])
     built = np.array([each.built for each in rows], dtype=np.bool_)

@@ -1,6 +1,7 @@
 """The course that a batch of learners is worked on in: its row, graph and leaf numbers, read once and kept."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -16,7 +17,10 @@ from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import View
-from completion_aggregator.ports import get_platform
+from completion_aggregator.ports import Sight, get_platform
+
+#: Learners times leaves in one batch: a few hundred megabytes of arrays, whatever the size of the course.
+MOST_CELLS: Final = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,18 @@ class _Graphs:
 
 
 _graphs: Final = _Graphs()
+
+
+def views_of(graph: CourseGraph, sights: Iterable[Sight]) -> list[View]:
+    """Return the tree of each of *sights*; a profile is asked for once, however the learners are mixed."""
+    profiles = [sight.profile for sight in sights]
+    views = {profile: graph.view(profile) for profile in dict.fromkeys(profiles)}
+    return [views[profile] for profile in profiles]
+
+
+def bounded(size: int, leaves: int) -> int:
+    """Return how many learners of a course with so many leaves are a batch: *size*, or fewer where memory says so."""
+    return max(1, min(size, MOST_CELLS // max(leaves, 1)))
 
 
 def graph_of(course_key: CourseKey) -> CourseGraph:

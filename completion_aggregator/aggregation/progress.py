@@ -14,7 +14,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import completions, state
 from completion_aggregator.aggregation.batch import Floats, tallies_of
-from completion_aggregator.aggregation.courses import Course, graph_of, open_course
+from completion_aggregator.aggregation.courses import Course, bounded, graph_of, open_course, views_of
 from completion_aggregator.aggregation.leaves import LeafNumbers
 from completion_aggregator.conf import block_types, setting
 from completion_aggregator.course_graph import vector
@@ -28,6 +28,8 @@ _Counts: TypeAlias = tuple[int, ...]
 #: Ask for these levels to get every aggregator of the course, whatever its type.
 ALL_LEVELS: Final = frozenset({"all"})
 HISTOGRAM_BINS: Final = 10
+#: Learners whose names are looked up together: their records are in memory meanwhile.
+RECORDS_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def of_course(
     graph = graph_of(course_key)
     platform = get_platform()
     wanted = iter(sorted(user_ids)) if user_ids is not None else platform.enrolled_user_ids(course_key)
-    for batch in _batched(wanted, setting("BATCH_SIZE")):
+    for batch in _batched(wanted, bounded(setting("BATCH_SIZE"), len(graph))):
         sights = platform.sights(course_key, graph, batch, now=timezone.now())
         yield from _live(course_key, graph, {user_id: sights[user_id] for user_id in batch}, levels)
 
@@ -127,7 +129,7 @@ def records_of(
 ) -> Iterator[ProgressRecord]:
     """Yield ``of_course`` as flat records, a row for each learner and block."""
     found = of_course(course_key, user_ids=user_ids, levels=levels)
-    while batch := list(islice(found, setting("BATCH_SIZE"))):
+    while batch := list(islice(found, RECORDS_AT_ONCE)):
         names = usernames([each.user_id for each in batch])
         for learner in batch:
             for block in learner.blocks:
@@ -147,7 +149,8 @@ def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) 
     counts: dict[int, _Counts] = {}
     sums: dict[int, float] = {}
     percents: list[float] = []
-    for batch in _batched(get_platform().enrolled_user_ids(course_key), setting("BATCH_SIZE")):
+    size = bounded(setting("BATCH_SIZE"), len(course.leaves))
+    for batch in _batched(get_platform().enrolled_user_ids(course_key), size):
         for tallies in _from_vectors(course, batch):
             percents += tallies.percent[tallies.view.root].tolist()
             for row, block in enumerate(tallies.view.aggregators.tolist()):
@@ -268,8 +271,7 @@ def _from_vectors(course: Course, user_ids: Sequence[int]) -> Iterator[Tallies]:
 def _by_view(graph: CourseGraph, sights: Mapping[int, Sight]) -> list[tuple[View, list[int]]]:
     views: dict[str, View] = {}
     learners: dict[str, list[int]] = {}
-    for user_id, sight in sights.items():
-        view = graph.view(sight.profile)
+    for user_id, view in zip(sights, views_of(graph, sights.values()), strict=True):
         views[view.digest] = view
         learners.setdefault(view.digest, []).append(user_id)
     return [(view, learners[digest]) for digest, view in views.items()]

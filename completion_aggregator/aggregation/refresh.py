@@ -18,7 +18,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import events, leaves, stale, state
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather
-from completion_aggregator.aggregation.courses import Course, open_course
+from completion_aggregator.aggregation.courses import Course, bounded, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCourse, UnknownCourse
@@ -63,7 +63,8 @@ def refresh_batches(course_key: CourseKey, *, batch_size: int | None = None) -> 
     the course.
     """
     course = _again(lambda: _open(course_key))
-    row, size = AggregatedCourse.objects.filter(pk=course.row.pk), batch_size or setting("BATCH_SIZE")
+    row = AggregatedCourse.objects.filter(pk=course.row.pk)
+    size = bounded(batch_size or setting("BATCH_SIZE"), len(course.leaves))
     without, after = _again(lambda: state.set_aside(course.row.pk)), 0
     while True:
         found = _again(partial(stale.peek, course_key, learners=size, after=after, without=without))

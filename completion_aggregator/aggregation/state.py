@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import stale
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
@@ -91,6 +92,11 @@ def of_learners(course_id: int, user_ids: Collection[int]) -> dict[int, State]:
     """Return the rows of these learners, by user id, as they are."""
     rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids)
     return {state.user_id: state for state in map(_state, rows.values_list(*COLUMNS))}
+
+
+def user_ids(course_key: CourseKey) -> set[int]:
+    """Return the ids of everybody who has a row in this course."""
+    return set(CourseProgress.objects.filter(course__course_key=course_key).values_list("user_id", flat=True))
 
 
 def store(course_id: int, states: Sequence[State], *, now: datetime) -> None:

@@ -20,7 +20,7 @@ from completion_aggregator.exceptions import DamagedGraph, InvalidCourse
 __all__ = ["SPLIT_TEST", "Block", "CompletionMode", "CourseGraph", "Partition", "compile_graph"]
 
 #: Views kept per graph. A course has one per reachable combination of groups and release dates: few, in real life.
-VIEWS_KEPT: Final = 32
+VIEWS_KEPT: Final = 128
 _FORMAT: Final = b"CG1\n"
 _HASH_BYTES: Final = 16
 _MODES: Final = (CompletionMode.COMPLETABLE, CompletionMode.AGGREGATOR, CompletionMode.EXCLUDED)

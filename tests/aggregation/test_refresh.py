@@ -546,3 +546,24 @@ def test_a_usage_key_of_a_problem_is_told_from_that_of_a_text(platform: FakePlat
 def test_nobody_by_that_name_is_no_error() -> None:
     assert api.refresh_learner("nobody", KEY).learners == 0
     assert get_user_model()._default_manager.count() == 0
+
+
+def test_new_content_reaches_those_who_left_and_reaggregation_does_not(platform: FakePlatform) -> None:
+    small(platform)
+    ana, ben = learner(platform, "ana"), learner(platform, "ben")
+    complete(ana, "a")
+    complete(ben, "a")
+    api.refresh_course(KEY)
+    platform.enrolled[str(KEY)].remove(ben.pk)
+
+    assert api.mark_course_stale(KEY, force=True) == 1
+    assert api.mark_content_changed(KEY) == 2
+
+
+def test_a_batch_of_a_large_course_has_fewer_learners(platform: FakePlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("completion_aggregator.aggregation.courses.MOST_CELLS", 12)
+    small(platform)
+    for name in ("ana", "ben", "cem", "dan", "eva"):
+        complete(learner(platform, name), "a")
+
+    assert [done.learners for done in api.refresh_batches(KEY)] == [2, 2, 1]

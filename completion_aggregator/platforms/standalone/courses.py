@@ -44,7 +44,7 @@ def store_version(content: CourseContent, graph: CourseGraph) -> StoredVersion:
         if changed:
             course.current, course.title = version, content.title[:255]
             course.save(update_fields=["current", "title"])
-        stale = aggregation.mark_course_stale(key) if changed else 0
+        stale = aggregation.mark_content_changed(key) if changed else 0
     return StoredVersion(content.course_key, content.title, version.number, changed, stale)
 
 
