@@ -21,10 +21,14 @@ def prepare_database(command: str) -> None:
 
     Raises DatabaseNotReady. Commands that are not ours find out for themselves.
     """
-    if not str(get_commands().get(command, "")).startswith("completion_aggregator"):
+    ours = str(get_commands().get(command, "")).startswith("completion_aggregator")
+    if (ours or command == "migrate") and _is_default() and not (file := _file()).exists():
+        # For its owner alone, wherever the home is; SQLite gives the files beside it the same mode.
+        file.touch(mode=0o600)
+        if ours:
+            _make_database(file)
+    if not ours:
         return
-    if _is_default() and not Path(settings.DATABASES["default"]["NAME"]).exists():
-        _make_database()
     _check_reachable()
     if _pending():
         raise DatabaseNotReady(f"{_shown()} lacks tables of this version. Run: completion-aggregator migrate")
@@ -50,8 +54,12 @@ def _is_default() -> bool:
     return config["ENGINE"] == SQLITE and home is not None and config["NAME"] == str(home / DEFAULT_NAME)
 
 
-def _make_database() -> None:
-    print(f"Making the database {settings.DATABASES['default']['NAME']}", file=sys.stderr)
+def _file() -> Path:
+    return Path(settings.DATABASES["default"]["NAME"])
+
+
+def _make_database(file: Path) -> None:
+    print(f"Making the database {file}", file=sys.stderr)
     call_command("migrate", verbosity=0, interactive=False)
 
 

@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import urllib.request
@@ -81,6 +82,15 @@ def test_the_first_command_makes_the_database_and_says_so_in_a_line(run, tmp_pat
     status, errors = said(run("aggregator_status"))
     assert (status, errors) == (0, f"Making the database {tmp_path / 'home' / 'completion.sqlite3'}\n")
     assert said(run("aggregator_status")) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["aggregator_status", "migrate"])
+def test_the_database_is_for_its_owner_alone_in_a_folder_that_is_not(run, tmp_path, command):
+    (tmp_path / "home").mkdir(mode=0o755)
+    assert run(command).returncode == 0
+    file = tmp_path / "home" / "completion.sqlite3"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()} == {0o600}
 
 
 def test_a_database_without_our_tables_is_said(run, tmp_path):
