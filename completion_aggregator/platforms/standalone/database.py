@@ -1,10 +1,13 @@
 """The database of a standalone site, from its URL."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from environ import Env, ImproperlyConfigured
+
+from completion_aggregator.exceptions import InvalidSetting
 
 DEFAULT_NAME: Final = "completion.sqlite3"
 
@@ -14,6 +17,8 @@ POSTGRESQL: Final = "django.db.backends.postgresql"
 
 ACCEPTED: Final = frozenset({"sqlite", "mysql", "mariadb", "postgres", "postgresql"})
 SCHEMES: Final = {SQLITE: "sqlite", MYSQL: "mysql", POSTGRESQL: "postgres"}
+# The modules of which one must be there, and the extra that brings it.
+DRIVERS: Final = {MYSQL: (("MySQLdb",), "mysql"), POSTGRESQL: (("psycopg", "psycopg2"), "postgresql")}
 
 # 128 MiB of page cache: bulk writes are 1.5 times as fast as with the default of 2 MB. IMMEDIATE: a transaction that
 # reads first and writes later must not find that another process wrote in between.
@@ -42,6 +47,18 @@ def database(url: str) -> dict[str, Any]:
     if not config.get("NAME"):
         raise ValueError("a URL without the name of a database")
     return _with_options(config)
+
+
+def drivable_database(url: str) -> dict[str, Any]:
+    """Return the configuration for a URL, as `database` does; raise InvalidSetting when its driver is missing."""
+    config = database(url)
+    modules, extra = DRIVERS.get(config["ENGINE"], ((), ""))
+    if modules and not any(map(find_spec, modules)):
+        raise InvalidSetting(
+            f"DATABASE_URL: {SCHEMES[config['ENGINE']]} needs a driver that is not installed. "
+            f"Run: pip install 'completion-aggregator[standalone,{extra}]'"
+        )
+    return config
 
 
 def shown(config: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@
 from environ import Env
 
 from completion_aggregator.platforms.standalone import environment
-from completion_aggregator.platforms.standalone.database import database, default_database
+from completion_aggregator.platforms.standalone.database import default_database, drivable_database
 from completion_aggregator.platforms.standalone.home import prepare_home, secret_key
 
 HOME = prepare_home()
@@ -19,7 +19,7 @@ CSRF_TRUSTED_ORIGINS = environment.names("CSRF_TRUSTED_ORIGINS")
 DATABASES = {
     "default": environment.read(
         "DATABASE_URL",
-        database,
+        drivable_database,
         default_database(HOME),
         expected="sqlite:////path/to/file, mysql://user:password@host:3306/name, mariadb://... or postgres://...",
         secret=True,
@@ -52,6 +52,7 @@ INSTALLED_APPS = [
 EVENT_TRACKING_ENABLED = True
 
 MIDDLEWARE = [
+    "completion_aggregator.platforms.standalone.health.answer_any_host",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from completion_aggregator.platforms.standalone.database import database, default_database, shown
+from completion_aggregator.exceptions import InvalidSetting
+from completion_aggregator.platforms.standalone import database as module
+from completion_aggregator.platforms.standalone.database import database, default_database, drivable_database, shown
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,15 @@ def test_urls_of_every_supported_database(url, engine, place):
 def test_other_urls_are_refused(url):
     with pytest.raises(ValueError, match=r".*"):
         database(url)
+
+
+@pytest.mark.parametrize(("scheme", "extra"), [("mysql", "mysql"), ("mariadb", "mysql"), ("postgres", "postgresql")])
+def test_a_driver_that_is_missing_is_named_by_its_extra(monkeypatch, scheme, extra):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(InvalidSetting, match=rf"pip install 'completion-aggregator\[standalone,{extra}\]'$") as error:
+        drivable_database(f"{scheme}://u:hunter2@db/n")
+    assert "hunter2" not in str(error.value)
+    assert drivable_database("sqlite:////srv/x.sqlite3") == database("sqlite:////srv/x.sqlite3")
 
 
 def test_sqlite_serves_readers_beside_one_writer():

@@ -11,6 +11,16 @@ def test_a_healthy_service_says_so_to_anybody(client):
 
 
 @pytest.mark.django_db
+def test_health_is_told_whatever_we_are_called(client, settings):
+    settings.MIDDLEWARE = [
+        "completion_aggregator.platforms.standalone.health.answer_any_host",
+        "django.middleware.common.CommonMiddleware",
+    ]
+    assert client.get("/healthz", headers={"Host": "10.0.0.1"}).status_code == 200
+    assert client.get("/", headers={"Host": "10.0.0.1"}).status_code == 400
+
+
+@pytest.mark.django_db
 def test_without_its_database_it_is_unavailable_and_tells_no_more(client, monkeypatch):
     def unreachable(*_):
         raise OperationalError("no route to 10.0.0.1")
