@@ -1,6 +1,8 @@
 """The process that keeps progress current beside a server."""
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -8,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from completion_aggregator.platforms.standalone import cli
+
 log = logging.getLogger(__name__)
 
 SECONDS_TO_STOP: Final = 15
 SECONDS_TO_RESTART: Final = 5
-MODULE: Final = "completion_aggregator.platforms.standalone.cli"
+MODULE: Final = "completion_aggregator.platforms.standalone.service"
 
 
 @contextmanager
@@ -45,8 +49,11 @@ class _Keeper:
     def keep(self) -> None:
         while not self._stopped.is_set():
             # A session of its own: Ctrl-C reaches the server, which stops the service after it.
-            process = subprocess.Popen(self._command, start_new_session=True)  # noqa: S603  (our own command)
-            self._watch(process)
+            # Its standard input is a pipe from us that ends when we do.
+            with subprocess.Popen(  # noqa: S603  (our own command)
+                self._command, start_new_session=True, stdin=subprocess.PIPE
+            ) as process:
+                self._watch(process)
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         while process.poll() is None:
@@ -64,3 +71,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _end_with_server() -> None:
+    # Not by way of sys.stdin: its lock would be held when this process exits for another reason.
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    # A server that is killed cannot stop us: we see the end of the pipe.
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    cli.main()
