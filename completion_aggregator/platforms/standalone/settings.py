@@ -101,8 +101,13 @@ LOGGING = {
         "handlers": ["stderr"],
         "level": environment.read("LOG_LEVEL", str.upper, "WARNING", expected="DEBUG, INFO, WARNING or ERROR"),
     },
-    # One line per tracking event would drown all others; the events are for the backends that a site configures.
-    "loggers": {"eventtracking": {"level": "ERROR"}, "tracking": {"level": "ERROR"}},
+    "loggers": {
+        # One line per tracking event would drown all others; the events are for the backends that a site configures.
+        "eventtracking": {"level": "ERROR"},
+        "tracking": {"level": "ERROR"},
+        # It warns of each request that waits for a thread, be it for a millisecond.
+        "waitress.queue": {"level": "ERROR"},
+    },
 }
 
 COMPLETION_AGGREGATOR_PROJECTED_BLOCK_TYPES = frozenset({"course"})
