@@ -9,7 +9,7 @@ from typing import Final
 from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.imports.courses import Courses, ImportedCourse, UnfitRow
-from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_facts, stored_facts
+from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_newest
 from completion_aggregator.platforms.standalone.imports.moments import parse_moment
 from completion_aggregator.platforms.standalone.imports.people import People
 from completion_aggregator.platforms.standalone.imports.rejects import Rejects
@@ -94,7 +94,8 @@ class CompletionsImport:
                 self.summary.unknown_blocks += 1
             checked = by_course.setdefault(course.text, _Checked(course))
             self._keep(checked.facts, (username, block_key), row, fact)
-        return list(by_course.values())
+        # In one order, in which imports that meet wait for each other, and not both.
+        return sorted(by_course.values(), key=lambda checked: checked.course.text)
 
     def _keep(
         self, facts: dict[tuple[str, str], tuple[Row, Fact]], pair: tuple[str, str], row: Row, fact: Fact
@@ -119,20 +120,13 @@ class CompletionsImport:
         return found
 
     def _store(self, course: ImportedCourse, facts: dict[Pair, tuple[str, Fact]]) -> _Stored:
-        older = 0
-        news: dict[Pair, Fact] = {}
+        outcome = store_newest(course.text, {pair: fact for pair, (_, fact) in facts.items()}, now=self._now)
         changes: dict[str, set[str]] = {}
-        stored = stored_facts(course.text, facts.keys())
-        for pair, (username, fact) in facts.items():
-            held = stored.get(pair)
-            if held is None or fact.replaces(*held):
-                news[pair] = fact
-                changes.setdefault(username, set()).add(pair[1])
-            elif fact.modified is not None and fact.modified < held[1]:
-                older += 1
-        store_facts(course.text, news, now=self._now)
+        for pair in outcome.written:
+            changes.setdefault(facts[pair][0], set()).add(pair[1])
         aggregation.mark_stale_many(course.key, changes)
-        return _Stored(written=len(news), unchanged=len(facts) - len(news) - older, superseded=older)
+        written, superseded = len(outcome.written), len(outcome.superseded)
+        return _Stored(written=written, unchanged=len(facts) - written - superseded, superseded=superseded)
 
     def _count(self, stored: Iterable[_Stored] = ()) -> None:
         summary = self.summary

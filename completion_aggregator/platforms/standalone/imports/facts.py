@@ -1,7 +1,7 @@
 """Completions as facts: the rows of ``completion_blockcompletion``, as tuples."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -54,31 +54,68 @@ class Fact:
     modified: datetime | None
     block_type: str
 
-    def replaces(self, completion: float, modified: datetime) -> bool:
+    def replaces(self, completion: float, modified: datetime, *, now: datetime) -> bool:
         """Say whether this is news to one who holds that value of that time."""
         if self.modified is None:
-            return self.completion != completion
+            return self.completion != completion and now >= modified
         return self.modified >= modified and (self.completion, self.modified) != (completion, modified)
 
+    def is_behind(self, completion: float, modified: datetime, *, now: datetime) -> bool:
+        """Say whether that value of that time is newer."""
+        if self.modified is None:
+            return self.completion != completion and now < modified
+        return self.modified < modified
 
-def stored_facts(course_key: str, pairs: Collection[Pair]) -> dict[Pair, tuple[float, datetime]]:
-    """Return the completion and time of those *pairs* that are stored, in one query."""
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of some facts: ``written``, or ``superseded`` by newer ones; the others were stored already."""
+
+    written: Set[Pair]
+    superseded: Set[Pair]
+
+
+def store_newest(course_key: str, facts: Mapping[Pair, Fact], *, now: datetime) -> Outcome:
+    """Write those *facts* that replace what is stored, in the caller's transaction.
+
+    The newest stands whoever else writes meanwhile: rows are compared only once they are locked. A pair that has no row
+    yet cannot be locked, and so gets one first; it may be another's by then, which is compared like any other.
+    """
+    facts = dict(sorted(facts.items(), key=lambda each: (each[0][1], each[0][0])))  # all lock in the order of the index
+    held = locked_facts(course_key, facts.keys())
+    new = {pair: fact for pair, fact in facts.items() if pair not in held}
+    _write(course_key, new, now=now, update=())
+    held |= locked_facts(course_key, new.keys())
+    news = {pair: fact for pair, fact in facts.items() if pair not in held or fact.replaces(*held[pair], now=now)}
+    _write(course_key, news, now=now, update=("completion", "modified"))
+    inserted = {pair for pair, fact in new.items() if held.get(pair) == (fact.completion, fact.modified or now)}
+    behind = {pair for pair, fact in facts.items() if pair in held and fact.is_behind(*held[pair], now=now)}
+    return Outcome(written=news.keys() | inserted, superseded=behind)
+
+
+def locked_facts(course_key: str, pairs: Collection[Pair]) -> dict[Pair, tuple[float, datetime]]:
+    """Return the completion and time of those *pairs* that are stored, in one query, and keep others from changing them.
+
+    SQLite needs no lock: a transaction there has the whole database to itself.
+    """
+    if not pairs:
+        return {}
+    lock = " FOR UPDATE" if connection.features.has_select_for_update else ""
     with connection.cursor() as cursor:
-        cursor.execute(STORED[connection.vendor], [json.dumps(list(pairs)), course_key])
+        cursor.execute(STORED[connection.vendor] + lock, [json.dumps(list(pairs)), course_key])
         return {
             (user, block): (completion, _aware(modified)) for user, block, completion, modified in cursor.fetchall()
         }
 
 
-def store_facts(course_key: str, facts: Mapping[Pair, Fact], *, now: datetime) -> None:
-    """Write *facts* over what is stored."""
+def _write(course_key: str, facts: Mapping[Pair, Fact], *, now: datetime, update: Sequence[str]) -> None:
     columns = ("course_key", "block_key", "user_id", "block_type", "completion", "created", "modified")
     rows = [
         (course_key, block, user, fact.block_type, fact.completion, moment, moment)
         for (user, block), fact in facts.items()
         for moment in (fact.modified or now,)
     ]
-    upsert(TABLE, columns, UNIQUE, rows, update=("completion", "modified"))
+    upsert(TABLE, columns, UNIQUE, rows, update=update)
 
 
 def _aware(moment: str | datetime) -> datetime:
