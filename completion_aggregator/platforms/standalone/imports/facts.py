@@ -1,7 +1,8 @@
 """Completions as facts: the rows of ``completion_blockcompletion``, as tuples."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -71,8 +72,8 @@ class Fact:
 class Outcome:
     """What became of some facts: ``written``, or ``superseded`` by newer ones; the others were stored already."""
 
-    written: Set[Pair]
-    superseded: Set[Pair]
+    written: AbstractSet[Pair]
+    superseded: AbstractSet[Pair]
 
 
 def store_newest(course_key: str, facts: Mapping[Pair, Fact], *, now: datetime) -> Outcome:
@@ -94,7 +95,7 @@ def store_newest(course_key: str, facts: Mapping[Pair, Fact], *, now: datetime) 
 
 
 def locked_facts(course_key: str, pairs: Collection[Pair]) -> dict[Pair, tuple[float, datetime]]:
-    """Return the completion and time of those *pairs* that are stored, in one query, and keep others from changing them.
+    """Return the completion and time of those *pairs* that are stored, in one query, and lock them.
 
     SQLite needs no lock: a transaction there has the whole database to itself.
     """
