@@ -29,7 +29,7 @@ def _status_of(argv: list[str]) -> int:
         # Python flushes stdout once more at exit: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except CompletionAggregatorError as error:
+    except (CompletionAggregatorError, OSError) as error:
         return _say(f"Error: {error}", 1)
     return 0
 

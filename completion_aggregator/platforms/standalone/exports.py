@@ -113,6 +113,10 @@ def write_file(kind: str, found: Iterable[Row], path: Path) -> int:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        yield path  # a device or a pipe: there is nothing to put in its place
+        return
     # In the same folder, so that the last step is a rename. For the owner alone: it names learners.
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
         temporary = Path(stream.name)

@@ -216,3 +216,21 @@ def test_the_summary_is_a_sentence_without_json(ana, tmp_path, capsys):
     output = capsys.readouterr()
     assert output.out.startswith("Completions: 2 rows, 1 written, 1 rejected (")
     assert "rejected 1: unknown user" in output.err
+
+
+def test_a_key_of_an_old_course_is_taken_and_one_of_another_course_is_not(ana, imported):
+    old, other = "i4x://Org/Small/html/one", "i4x://Else/Small/html/one"
+    status, summary, rejects = imported(row(block=old), row(block=other))
+    assert (status, summary["written"], summary["rejected"]) == (1, 1, 1)
+    assert [each["reason"] for each in rejects] == ["the block is of another course"]
+    assert facts() == {("ana", old): 1.0}
+
+
+def test_rejects_never_replace_the_file_to_import_or_a_device(ana, tmp_path):
+    file = tmp_path / "completions.csv"
+    file.write_text(HEADER + row())
+    with pytest.raises(CommandError, match="is the file to import"):
+        call_command("import_completions", str(file), "--rejects", str(file))
+    with pytest.raises(CommandError, match="not a regular file"):
+        call_command("import_completions", str(file), "--rejects", str(tmp_path))
+    assert file.read_text() == HEADER + row()

@@ -7,6 +7,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -56,7 +57,9 @@ class ImportCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the file."""
-        path = options["rejects"] or _rejects_path(options["file"])
+        path = options["rejects"] or _rejects_path(self.noun, options["file"])
+        if options["file"] != STDIN and path.resolve() == Path(options["file"]).resolve():
+            raise CommandError(f"--rejects {path} is the file to import.", returncode=UNUSABLE)
         started = time.perf_counter()
         try:
             with Rejects(path, self.columns.names) as rejects, opened(options["file"]) as source:
@@ -89,6 +92,9 @@ class ImportCommand(BaseCommand):
             self.stderr.write(f"  They are in {rejects.path}: correct them there, and import that file.")
 
 
-def _rejects_path(file: str) -> Path:
+def _rejects_path(noun: str, file: str) -> Path:
+    """Return a path of this file's own: two files may have one name."""
     name = "stdin" if file == STDIN else Path(file).name
-    return Path(getattr(settings, "HOME", Path.cwd())) / "rejects" / f"{name}.rejects.csv"
+    folder = "" if file == STDIN else str(Path(file).resolve().parent)
+    where = blake2b(folder.encode(errors="surrogateescape"), digest_size=3).hexdigest()
+    return Path(getattr(settings, "HOME", Path.cwd())) / "rejects" / f"{noun}-{name}-{where}.rejects.csv"

@@ -142,7 +142,7 @@ class CompletionsImport:
 def parse_completion(text: str) -> float:
     """Return a completion from 0 to 1. Raises UnfitRow."""
     try:
-        completion = float(text)
+        completion = float(text.replace("_", "?"))  # Python alone takes 0_1 for a number
     except ValueError as error:
         raise UnfitRow("the completion is not a number") from error
     if not 0.0 <= completion <= 1.0:  # nor is NaN

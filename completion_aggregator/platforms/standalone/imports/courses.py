@@ -12,6 +12,7 @@ from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.platforms.standalone.models import Course
 
 REMEMBERED: Final = 50_000
+OLD_KEY: Final = "i4x://"
 LONGEST_KEY: Final = 255
 LONGEST_TYPE: Final = 64
 
@@ -55,7 +56,11 @@ class ImportedCourse:
             key = UsageKey.from_string(block_key)
         except InvalidKeyError:
             return _Unfit("not a block key")
-        if str(key.course_key) != self.text:
+        if block_key.startswith(OLD_KEY):
+            # Keys of old courses say no run: the row's course does.
+            ours = block_key.startswith(f"{OLD_KEY}{self.key.org}/{self.key.course}/")
+            return str(key.block_type) if ours else _Unfit("the block is of another course")
+        if getattr(key, "run", "") is None or str(key.course_key) != self.text:
             return _Unfit("the block is of another course")
         if str(key) != block_key or len(block_key) > LONGEST_KEY or len(key.block_type) > LONGEST_TYPE:
             return _Unfit("not a block key")

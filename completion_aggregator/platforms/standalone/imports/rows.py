@@ -20,6 +20,7 @@ from completion_aggregator.platforms.standalone.imports.rejects import Rejects
 
 STDIN: Final = "-"
 GZIP: Final = b"\x1f\x8b"
+UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 LONGEST_LINE: Final = 64 * 1024
 DELIMITERS: Final = ",;\t"
 
@@ -69,7 +70,10 @@ def opened(path: str) -> Iterator[Source]:
     except OSError as error:
         raise UnusableFile(f"Cannot open {path}: {error.strerror}.") from error
     with context as raw:
-        packed = raw.peek(2)[:2] == GZIP
+        start = raw.peek(2)[:2]
+        if start in UTF16:
+            raise UnusableFile(f"{path} is UTF-16: save it as UTF-8.")
+        packed = start == GZIP
         stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if packed else raw
         size = Path(path).stat().st_size if path != STDIN and Path(path).is_file() else None
         yield Source(name="standard input" if path == STDIN else path, raw=raw, stream=stream, size=size)
@@ -81,8 +85,8 @@ def read_rows(source: Source, columns: Columns, rejects: Rejects) -> Iterator[tu
     NDJSON when the first character is a brace, else CSV with a header; a comma, semicolon or tab parts the columns.
     """
     lines = _Lines(source, rejects)
-    first = next(lines, "")
-    if not first.strip():
+    first = next((line for line in lines if line.strip()), "")
+    if not first:
         raise UnusableFile(f"{source.name} is empty: expected a first line with {', '.join(columns.required)}.")
     if first.lstrip("\ufeff \t").startswith("{"):
         lines.push_back(first)
@@ -154,7 +158,13 @@ class _OneLineRows(Iterator[str]):
 
 def _csv_rows(lines: _Lines, header: str, columns: Columns, rejects: Rejects) -> Iterator[tuple[int, Values]]:
     delimiter = max(DELIMITERS, key=header.count)
-    names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter))]
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter))]
+    except csv.Error as error:
+        raise UnusableFile(f"{lines.name}: the first line is no CSV; lines end in LF or CRLF ({error}).") from error
+    twice = [name for name in columns.names if names.count(name) > 1]
+    if twice:
+        raise UnusableFile(f"{lines.name} has the column {' and '.join(twice)} twice.")
     missing = [name for name in columns.required if name not in names]
     if missing:
         raise UnusableFile(
@@ -199,7 +209,23 @@ def _json_rows(lines: _Lines, columns: Columns, rejects: Rejects) -> Iterator[tu
         if missing:
             rejects.add(lines.number, f"no {' and '.join(missing)}", (line.strip(),))
             continue
-        yield lines.number, [_as_text(record.get(name)) for name in columns.names]
+        values = [_as_text(record.get(name)) for name in columns.names]
+        unfit = _unstorable("".join(values))
+        if unfit:
+            rejects.add(lines.number, unfit, (line.strip(),))
+            continue
+        yield lines.number, values
+
+
+def _unstorable(text: str) -> str:
+    """Return why no database takes this text; JSON can escape what its bytes cannot be."""
+    if "\0" in text:
+        return "holds a NUL character"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "holds half a character"
+    return ""
 
 
 def _as_text(value: Any) -> str:

@@ -92,10 +92,23 @@ def test_rejects_are_kept_with_line_and_reason(read, tmp_path):
     assert (tmp_path / "rejects.csv").stat().st_mode & 0o777 == 0o600
 
 
-def test_rejects_of_an_earlier_run_go(read, tmp_path):
+def test_a_run_without_rejects_touches_no_file(read, tmp_path):
     read(b"a,b\n3\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "file"}
+    assert len(before) == 1
     read(b"a,b\n3,4\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "file"} == before
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'{"a": "1", "b": "2\\u0000"}\n', "holds a NUL character"),
+        (b'{"a": "1", "b": "\\ud800"}\n', "holds half a character"),
+    ],
+)
+def test_a_text_that_no_database_takes_is_rejected(read, data, reason):
+    assert read(data) == ([], {reason: 1})
 
 
 @pytest.mark.parametrize(
@@ -103,6 +116,9 @@ def test_rejects_of_an_earlier_run_go(read, tmp_path):
     [
         (b"", "is empty"),
         (b"\n", "is empty"),
+        ("a,b\n1,2\n".encode("utf-16"), "is UTF-16"),
+        (b"a,b\r1,2\r", "lines end in LF or CRLF"),
+        (b"a,b,a\n1,2,3\n", "has the column a twice"),
         (b"a,d\n1,2\n", "has no column b"),
         (b"1,2\n3,4\n", "has no column a and b"),
         (gzip.compress(CSV)[:-9], "cannot be read after line"),
