@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from completion_aggregator.course_graph.visibility import microseconds, moment_o
 from completion_aggregator.ports import Sight, get_platform
 
 Floats: TypeAlias = NDArray[np.float64]
-_NOTHING: Final = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ class _Reading:
         self.new[learners] = np.nan
         self.times[learners] = NEVER
         self.unnumbered[learners] = False
-        self.activity[learners] = _NOTHING
+        self.activity[learners] = NEVER
         rows, numbers = self._places(read)
         np.maximum.at(self.activity, rows, read.times)
         self.unnumbered[rows[numbers < 0]] = True
