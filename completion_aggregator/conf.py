@@ -21,6 +21,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MAX_ATTEMPTS": 5,
     # who hears of it
     "TRACKING_EVENT_TYPES": frozenset(),
+    # the REST API
+    "MAX_PAGE_SIZE": 100,
+    "MEAN_CACHE_SECONDS": 300,
+    "API_AUTHENTICATION_CLASSES": (),  # dotted paths; none: those that Django REST framework is told of
     # where courses come from
     "PLATFORM": "completion_aggregator.platforms.standalone.platform.StandalonePlatform",
     # what is kept in memory

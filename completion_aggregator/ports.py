@@ -1,15 +1,18 @@
 """What we ask of a platform: course graphs, who sees what, who is enrolled.
 
-A platform speaks in keys and plain records, always in bulk: a method that takes learners answers for all of
-them with a fixed number of queries and writes nothing.
+A platform speaks in keys and plain records, always in bulk: a method that takes learners or courses answers for all of
+them with a fixed number of queries and writes nothing. Sets of learners that may be large are handed out as a query of
+one column, the user id, so that the database can join it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from opaque_keys.edx.keys import CourseKey
 
@@ -40,6 +43,9 @@ class Platform(Protocol):
         Raises UnknownCourse.
         """
 
+    def course_versions(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, str]:
+        """Return the content version of each of these courses that exists."""
+
     def course_graph(self, course_key: CourseKey) -> tuple[str, CourseGraph]:
         """Return the current content version and its graph. Raises UnknownCourse or InvalidCourse."""
 
@@ -51,11 +57,33 @@ class Platform(Protocol):
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         """Yield the ids of the learners with an active enrollment, ascending."""
 
-    def enrolled_courses(self, user_id: int) -> list[CourseKey]:
-        """Return the courses of a learner's active enrollments, by course key."""
+    def sights_of(
+        self, user_id: int, graphs: Mapping[CourseKey, CourseGraph], *, now: datetime
+    ) -> Mapping[CourseKey, Sight]:
+        """Return the sight that one learner has of each of these courses."""
+
+    def enrolled_courses(self, user_id: int, *, mobile_only: bool = False) -> list[CourseKey]:
+        """Return the courses of a learner's active enrollments, by course key; *mobile_only*: those made for phones."""
+
+    def is_enrolled(self, course_key: CourseKey, user_id: int) -> bool:
+        """Return whether the learner's enrollment in the course is active."""
+
+    def enrollments(
+        self, course_key: CourseKey, *, mode: str | None = None, cohort_id: int | None = None
+    ) -> QuerySet[Any, Any]:
+        """Return a query of the ids of the users with an active enrollment: of this mode, in this cohort."""
+
+    def role_holders(self, course_key: CourseKey, roles: Collection[str] | None = None) -> QuerySet[Any, Any]:
+        """Return a query of the ids of the users who have one of these access roles in the course, or any at all."""
+
+    def may_read(self, user: AbstractBaseUser | AnonymousUser, course_key: CourseKey) -> bool:
+        """Return whether the user may read everybody's progress in the course: global staff, staff of the course."""
 
     def course_keys(self) -> list[CourseKey]:
         """Return every course of the platform, by key."""
+
+    def aggregator_types(self) -> frozenset[str]:
+        """Return every installed block type whose completion is that of its children."""
 
 
 @cache

@@ -2,7 +2,11 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.graph import CourseGraph
@@ -20,6 +24,10 @@ class FakePlatform:
         self.groups: dict[int, dict[int, int | None]] = {}
         self.draws: dict[int, dict[str, tuple[str, ...]]] = {}
         self.failing: set[int] = set()
+        self.mobile: set[str] = set()
+        self.modes: dict[tuple[str, int], str] = {}
+        self.cohorts: dict[int, list[int]] = {}
+        self.roles: dict[str, dict[str, list[int]]] = {}
 
     def publish(self, graph: CourseGraph) -> CourseKey:
         """Make *graph* the current content of its course."""
@@ -30,6 +38,9 @@ class FakePlatform:
     def course_version(self, course_key: CourseKey) -> str:
         return self._graph(course_key).content_hash
 
+    def course_versions(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, str]:
+        return {key: self.graphs[str(key)].content_hash for key in course_keys if str(key) in self.graphs}
+
     def course_graph(self, course_key: CourseKey) -> tuple[str, CourseGraph]:
         graph = self._graph(course_key)
         return graph.content_hash, graph
@@ -39,11 +50,41 @@ class FakePlatform:
     ) -> Mapping[int, Sight]:
         return {user_id: self._sight(graph, user_id, now) for user_id in user_ids}
 
+    def sights_of(
+        self, user_id: int, graphs: Mapping[CourseKey, CourseGraph], *, now: datetime
+    ) -> Mapping[CourseKey, Sight]:
+        return {key: self._sight(graph, user_id, now) for key, graph in graphs.items()}
+
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         return iter(sorted(self.enrolled[str(course_key)]))
 
-    def enrolled_courses(self, user_id: int) -> list[CourseKey]:
-        return [CourseKey.from_string(key) for key, ids in sorted(self.enrolled.items()) if user_id in ids]
+    def enrolled_courses(self, user_id: int, *, mobile_only: bool = False) -> list[CourseKey]:
+        keys = [key for key, ids in sorted(self.enrolled.items()) if user_id in ids]
+        return [CourseKey.from_string(key) for key in keys if not mobile_only or key in self.mobile]
+
+    def is_enrolled(self, course_key: CourseKey, user_id: int) -> bool:
+        return user_id in self.enrolled.get(str(course_key), ())
+
+    def enrollments(
+        self, course_key: CourseKey, *, mode: str | None = None, cohort_id: int | None = None
+    ) -> QuerySet[Any, Any]:
+        ids = set(self.enrolled.get(str(course_key), ()))
+        if mode is not None:
+            ids = {each for each in ids if self.modes.get((str(course_key), each), "audit") == mode}
+        if cohort_id is not None:
+            ids &= set(self.cohorts.get(cohort_id, ()))
+        return _users(ids)
+
+    def role_holders(self, course_key: CourseKey, roles: Collection[str] | None = None) -> QuerySet[Any, Any]:
+        held = self.roles.get(str(course_key), {})
+        return _users({each for role, ids in held.items() if roles is None or role in roles for each in ids})
+
+    def may_read(self, user: AbstractBaseUser | AnonymousUser, course_key: CourseKey) -> bool:
+        staff = self.roles.get(str(course_key), {}).get("staff", ())
+        return user.is_active and (bool(getattr(user, "is_staff", False)) or user.pk in staff)
+
+    def aggregator_types(self) -> frozenset[str]:
+        return frozenset({"course", "chapter", "sequential", "vertical", "library_content"})
 
     def course_keys(self) -> list[CourseKey]:
         return [CourseKey.from_string(key) for key in sorted(self.graphs)]
@@ -61,3 +102,7 @@ class FakePlatform:
             now=now, staff=user_id in self.staff, groups=self.groups.get(user_id)
         )
         return Sight(profile, valid_until, self.draws.get(user_id, {}))
+
+
+def _users(ids: Collection[int]) -> QuerySet[Any, Any]:
+    return get_user_model()._default_manager.filter(pk__in=ids).values_list("pk", flat=True)

@@ -83,4 +83,6 @@ def _own_setting(name: str, default: object) -> Any:
         return read(name, parse_modes, None, expected='JSON such as {"poll": "completable", "chat": "excluded"}')
     if isinstance(default, str):
         return read(name, str, None, expected="text")
+    if isinstance(default, tuple):  # the order counts
+        return read(name, parse_names, None, expected="names with commas between them")
     return read(name, lambda raw: frozenset(parse_names(raw)), None, expected="names with commas between them")

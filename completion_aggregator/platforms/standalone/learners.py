@@ -1,6 +1,6 @@
 """What our tables say of the learners of a course: staff or not, early or not, and in which groups."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -10,10 +10,17 @@ from django.db.models.functions import Cast
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.blocks import Partition
-from completion_aggregator.platforms.standalone.models import CohortMembership, CourseRole, Enrollment, GroupAssignment
+from completion_aggregator.platforms.standalone.models import (
+    CohortMembership,
+    Course,
+    CourseRole,
+    Enrollment,
+    GroupAssignment,
+)
 
-# What a row of the one query is about: a person, a role, or the scheme of a partition.
+# What a row of the one query is about: a person, a course, a role, or the scheme of a partition.
 PERSON: Final = "person"
+COURSE: Final = "course"
 ROLE: Final = "role"
 COHORT: Final = "cohort"
 RANDOM: Final = "random"
@@ -99,29 +106,50 @@ def read_learners(
     return learners
 
 
+def read_learner(user_id: int, partitions: Mapping[CourseKey, Collection[Partition]]) -> dict[CourseKey, Learner]:
+    """Return what one learner is in each of these courses, with one query; *partitions*: those that matter in each."""
+    schemes = {partition.scheme for each in partitions.values() for partition in each}
+    courses = Course.objects.filter(course_key__in=list(partitions))
+    names = courses.values_list("pk", Value(COURSE), Cast("course_key", CharField()), _number(0), _number(0))
+    people = get_user_model()._default_manager.filter(pk=user_id)
+    them = {"course__in": courses.values("pk"), "user_id": user_id}
+    rows = list(_parts(people, them, schemes, subject="course_id").union(names, all=True))
+    keys = {subject: text for subject, kind, text, _, _ in rows if kind == COURSE}
+    learners = {str(course_key): Learner() for course_key in partitions}
+    for subject, kind, text, first, second in rows:
+        for learner in learners.values() if kind == PERSON else [learners[keys[subject]]]:
+            _note(learner, kind, text, first, second)
+    return {course_key: learners[str(course_key)] for course_key in partitions}
+
+
 def _rows(course_key: CourseKey, schemes: set[str], user_ids: list[int]) -> Iterable[_Row]:
-    """Return everything that may matter of these learners: one statement, a part for each table in question."""
-    them = {"course__course_key": course_key, "user_id__in": user_ids}
     people = get_user_model()._default_manager.filter(pk__in=user_ids)
+    return _parts(people, {"course__course_key": course_key, "user_id__in": user_ids}, schemes, subject="user_id")
+
+
+def _parts(people: QuerySet[Any], them: Mapping[str, Any], schemes: set[str], *, subject: str) -> QuerySet[Any, Any]:
+    """Return everything that may matter of these learners: one statement, a part for each table in question."""
     parts = [
         people.values_list("pk", Value(PERSON), Value(""), _number("is_staff"), _number("is_active")),
-        _part(CourseRole.objects.filter(**them), ROLE, text="role"),
+        _part(CourseRole.objects.filter(**them), ROLE, subject, text="role"),
     ]
     if COHORT in schemes:
         cohorts = CohortMembership.objects.filter(**them)
-        parts.append(_part(cohorts, COHORT, numbers=("cohort__partition_id", "cohort__group_id")))
+        parts.append(_part(cohorts, COHORT, subject, numbers=("cohort__partition_id", "cohort__group_id")))
     if RANDOM in schemes:
-        parts.append(_part(GroupAssignment.objects.filter(**them), RANDOM, numbers=("partition_id", "group_id")))
+        assigned = GroupAssignment.objects.filter(**them)
+        parts.append(_part(assigned, RANDOM, subject, numbers=("partition_id", "group_id")))
     if ENROLLMENT_TRACK in schemes:
-        parts.append(_part(Enrollment.objects.filter(**them, is_active=True), ENROLLMENT_TRACK, text="mode"))
+        active = Enrollment.objects.filter(**them, is_active=True)
+        parts.append(_part(active, ENROLLMENT_TRACK, subject, text="mode"))
     return parts[0].union(*parts[1:], all=True)
 
 
 def _part(
-    rows: QuerySet[Any], kind: str, *, text: str = "", numbers: tuple[str, str] | None = None
+    rows: QuerySet[Any], kind: str, subject: str, *, text: str = "", numbers: tuple[str, str] | None = None
 ) -> QuerySet[Any, Any]:
     first, second = (_number(name) for name in numbers) if numbers else (_number(0), _number(0))
-    return rows.values_list("user_id", Value(kind), Cast(text, CharField()) if text else Value(""), first, second)
+    return rows.values_list(subject, Value(kind), Cast(text, CharField()) if text else Value(""), first, second)
 
 
 def _number(name: str | int) -> Cast:

@@ -13,6 +13,7 @@ class Course(models.Model):
 
     course_key = CourseKeyField(max_length=255, unique=True, case_sensitive=True)
     title = models.CharField(max_length=255, blank=True)
+    mobile_available = models.BooleanField(default=False)
     # Empty only while the first version is being written, in one transaction with the course.
     current = models.ForeignKey("CourseVersion", on_delete=models.SET_NULL, null=True, editable=False, related_name="+")
 
