@@ -1,11 +1,13 @@
 """The course that a batch of learners is worked on in: its row, graph and leaf numbers, read once and kept."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import View
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import Sight, get_platform
 
 #: Learners times leaves in one batch: a few hundred megabytes of arrays, whatever the size of the course.
@@ -49,6 +52,19 @@ class Course:
         return self.leaves.of([self.keys[block] for block in view.leaves])
 
 
+@dataclass(frozen=True, eq=False)
+class KnownCourse:
+    """A course as a reader needs it: nothing was written to learn it, so that new leaves have no number yet.
+
+    ``row`` is not saved where the course was never aggregated.
+    """
+
+    key: CourseKey
+    graph: CourseGraph
+    row: AggregatedCourse
+    leaves: LeafNumbers
+
+
 class _Graphs:
     """Recent graphs by course, each with the version it is of."""
 
@@ -56,9 +72,10 @@ class _Graphs:
         self._kept: OrderedDict[CourseKey, tuple[str, CourseGraph]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, course_key: CourseKey) -> tuple[str, CourseGraph]:
+    def get(self, course_key: CourseKey, version: str | None = None) -> tuple[str, CourseGraph]:
+        """Return the version and graph of the course; *version*: the current one, where it is known already."""
         platform = get_platform()
-        version = platform.course_version(course_key)
+        version = version or platform.course_version(course_key)
         with self._lock:
             kept = self._kept.get(course_key)
         if kept is None or kept[0] != version:
@@ -76,6 +93,7 @@ class _Graphs:
 
 
 _graphs: Final = _Graphs()
+_numberings: Final[WeakKeyDictionary[CourseGraph, LeafNumbers]] = WeakKeyDictionary()
 
 
 def views_of(graph: CourseGraph, sights: Iterable[Sight]) -> list[View]:
@@ -97,6 +115,33 @@ def graph_of(course_key: CourseKey) -> CourseGraph:
     """
     _, graph = _graphs.get(course_key)
     return graph
+
+
+def graphs_of(course_keys: Collection[CourseKey]) -> dict[CourseKey, CourseGraph]:
+    """Return the graphs of those of these courses whose content can be read, with one query for all known already."""
+    graphs = {}
+    for course_key, version in get_platform().course_versions(course_keys).items():
+        with suppress(UnknownCourse, InvalidCourse):  # gone meanwhile, or damaged: like a course without content
+            graphs[course_key] = _graphs.get(course_key, version)[1]
+    return graphs
+
+
+def numbering_of(graph: CourseGraph) -> LeafNumbers:
+    """Return numbers for the leaves of a graph by itself: for completions that no vector is to be made of."""
+    numbering = _numberings.get(graph)
+    if numbering is None:
+        numbering = LeafNumbers(0, {key: number for number, key in enumerate(graph.completable_keys)})
+        _numberings[graph] = numbering
+    return numbering
+
+
+def known_course(course_key: CourseKey) -> KnownCourse:
+    """Return the course with its current graph, writing nothing. Raises UnknownCourse or InvalidCourse."""
+    _, graph = _graphs.get(course_key)
+    row = AggregatedCourse.objects.filter(course_key=course_key).first()
+    if row is None:
+        return KnownCourse(course_key, graph, AggregatedCourse(course_key=course_key), LeafNumbers(0, {}))
+    return KnownCourse(course_key, graph, row, leaves.known(row))
 
 
 def open_course(course_key: CourseKey) -> Course:

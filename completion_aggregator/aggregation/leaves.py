@@ -30,6 +30,10 @@ class LeafNumbers:
         """Return the numbers of *keys*, each of which must have one."""
         return np.fromiter((self.numbers[key] for key in keys), dtype=np.intp, count=len(keys))
 
+    def find(self, keys: Collection[str]) -> NDArray[np.intp]:
+        """Return the numbers of *keys*, -1 for one that has none yet."""
+        return np.fromiter((self.numbers.get(key, -1) for key in keys), dtype=np.intp, count=len(keys))
+
 
 class _Cache:
     """The numbers of recent courses, by course row: they only grow, so as many as the row says is all of them."""

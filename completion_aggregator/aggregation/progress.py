@@ -3,8 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from django.contrib.auth import get_user_model
@@ -12,10 +14,20 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import completions, state
+from completion_aggregator.aggregation import completions, stale, state
 from completion_aggregator.aggregation.batch import Floats, tallies_of
-from completion_aggregator.aggregation.courses import Course, bounded, graph_of, open_course, views_of
+from completion_aggregator.aggregation.completions import Completions
+from completion_aggregator.aggregation.courses import (
+    KnownCourse,
+    bounded,
+    graph_of,
+    graphs_of,
+    known_course,
+    numbering_of,
+    views_of,
+)
 from completion_aggregator.aggregation.leaves import LeafNumbers
+from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import block_types, setting
 from completion_aggregator.course_graph import vector
 from completion_aggregator.course_graph.graph import CourseGraph
@@ -30,6 +42,37 @@ ALL_LEVELS: Final = frozenset({"all"})
 HISTOGRAM_BINS: Final = 10
 #: Learners whose names are looked up together: their records are in memory meanwhile.
 RECORDS_AT_ONCE: Final = 100
+
+_kept_blocks: Final[WeakKeyDictionary[View, "Blocks"]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The aggregators that one visibility profile sees, in document order, the course itself first.
+
+    ``parents``: the positions, here, of the aggregators that each is a child of. ``rows``: where each stands among the
+    aggregators of the view.
+    """
+
+    keys: tuple[str, ...]
+    types: tuple[str, ...]
+    titles: tuple[str, ...]
+    parents: tuple[tuple[int, ...], ...]
+    rows: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Standing:
+    """One learner in one course, as numbers: a row for each of ``blocks``.
+
+    ``sums`` has the columns earned, possible, percent, and the same of the optional side. ``times``: microseconds of
+    the newest completion below, ``NEVER`` where there is none; None where the times are not known.
+    """
+
+    user_id: int
+    blocks: Blocks
+    sums: Floats
+    times: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +136,11 @@ class CourseSummary:
     histogram: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What the blocks of a graph are called, by block number."""
-
-    keys: Sequence[str]
-    types: Sequence[str]
-    titles: Sequence[str]
-
-
 def of_learner(user_id: int, course_key: CourseKey, *, levels: Collection[str] | None = None) -> LearnerProgress:
     """Return a learner's progress, worked out now from her completions with three queries. Raises UnknownCourse."""
     graph = graph_of(course_key)
     sight = get_platform().sights(course_key, graph, [user_id], now=timezone.now())[user_id]
-    return next(_live(course_key, graph, {user_id: sight}, levels))
+    return _progress(next(_live(course_key, graph, {user_id: sight})), levels)
 
 
 def of_course(
@@ -121,7 +155,53 @@ def of_course(
     wanted = iter(sorted(user_ids)) if user_ids is not None else platform.enrolled_user_ids(course_key)
     for batch in _batched(wanted, bounded(setting("BATCH_SIZE"), len(graph))):
         sights = platform.sights(course_key, graph, batch, now=timezone.now())
-        yield from _live(course_key, graph, {user_id: sights[user_id] for user_id in batch}, levels)
+        found = _live(course_key, graph, {user_id: sights[user_id] for user_id in batch})
+        yield from (_progress(standing, levels) for standing in found)
+
+
+def standings_of_learner(user_id: int, course_keys: Collection[CourseKey]) -> dict[CourseKey, Standing | None]:
+    """Return where a learner stands in each of these courses, worked out now from her completions.
+
+    None: nothing of hers was ever completed or aggregated there, or the course's content cannot be read. At most five
+    queries, however many courses there are, and one for each graph that this process has not kept.
+    """
+    graphs = graphs_of(course_keys)
+    sights = get_platform().sights_of(user_id, graphs, now=timezone.now())
+    facts = completions.of_learner(user_id, list(graphs))
+    untouched = [key for key in graphs if not len(facts[key])]
+    seen = aggregated(user_id, untouched) if untouched else set()
+    found: dict[CourseKey, Standing | None] = dict.fromkeys(course_keys)
+    for key, graph in graphs.items():
+        if len(facts[key]) or key in seen:
+            found[key] = next(_rolled_up(key, graph, {user_id: sights[key]}, facts[key]))
+    return found
+
+
+def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[int, Standing | None]:
+    """Return where these learners stand, from their completion vectors as last refreshed, with four queries.
+
+    Who was never refreshed is read from the facts, with one query more; None: there are none either. Raises
+    UnknownCourse or InvalidCourse.
+    """
+    course = known_course(course_key)
+    sights = get_platform().sights(course_key, course.graph, user_ids, now=timezone.now())
+    states = state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
+    built = [user_id for user_id in user_ids if user_id in states and states[user_id].built]
+    found: dict[int, Standing | None] = dict.fromkeys(user_ids)
+    for tallies, learners in _from_vectors(course, {user_id: sights[user_id] for user_id in built}, states):
+        found |= _standings(course.graph, tallies, learners)
+    new = {user_id: sights[user_id] for user_id in user_ids if user_id not in states or not states[user_id].built}
+    facts = completions.of_learners(course_key, list(new))
+    begun = set(facts.user_ids.tolist())
+    live = _rolled_up(course_key, course.graph, {user_id: new[user_id] for user_id in new if user_id in begun}, facts)
+    return found | {standing.user_id: standing for standing in live}
+
+
+def aggregated(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
+    """Return in which of these courses the learner was ever refreshed, or is stale."""
+    found = state.built_courses(user_id, course_keys)
+    unknown = [key for key in course_keys if key not in found]
+    return found | (stale.waiting_of(usernames([user_id]).values(), unknown) if unknown else set())
 
 
 def records_of(
@@ -144,14 +224,16 @@ def usernames(user_ids: Collection[int]) -> dict[int, str]:
 
 def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) -> CourseSummary:
     """Return where a class stands, from the learners' completion vectors as last refreshed. Raises UnknownCourse."""
-    course = open_course(course_key)
-    titles, depths = course.graph.titles, _depths(course.graph)
+    course = known_course(course_key)
+    keys, types, titles, depths = course.graph.keys, course.graph.types, course.graph.titles, _depths(course.graph)
     counts: dict[int, _Counts] = {}
     sums: dict[int, float] = {}
     percents: list[float] = []
     size = bounded(setting("BATCH_SIZE"), len(course.leaves))
     for batch in _batched(get_platform().enrolled_user_ids(course_key), size):
-        for tallies in _from_vectors(course, batch):
+        sights = get_platform().sights(course.key, course.graph, batch, now=timezone.now())
+        states = state.of_learners(course.row.pk, batch) if course.row.pk else {}
+        for tallies, _ in _from_vectors(course, {user_id: sights[user_id] for user_id in batch}, states):
             percents += tallies.percent[tallies.view.root].tolist()
             for row, block in enumerate(tallies.view.aggregators.tolist()):
                 counted = _count(tallies, row)
@@ -160,8 +242,8 @@ def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) 
                 sums[block] = sums.get(block, 0.0) + float(tallies.percent[row].sum())
     blocks = [
         BlockSummary(
-            block_key=course.keys[block],
-            block_type=course.types[block],
+            block_key=keys[block],
+            block_type=types[block],
             title=titles[block],
             depth=depths[block],
             learners=counts[block][0],
@@ -171,7 +253,7 @@ def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) 
             mean=sums[block] / counts[block][0],
         )
         for block in sorted(counts)
-        if _asked(course.types[block], levels)
+        if _asked(types[block], levels)
     ]
     histogram, _ = np.histogram(percents, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
     mean = sum(percents) / len(percents) if percents else 0.0
@@ -189,56 +271,99 @@ def _count(tallies: Tallies, row: int) -> _Counts:
     )
 
 
-def _live(
-    course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight], levels: Collection[str] | None
-) -> Iterator[LearnerProgress]:
-    """Yield progress in the order of *sights* from the facts, read with one query."""
-    names = _Names(graph.keys, graph.types, graph.titles)
-    numbers = LeafNumbers(0, {key: number for number, key in enumerate(graph.completable_keys)})
+def _live(course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight]) -> Iterator[Standing]:
+    """Yield standings in the order of *sights* from the facts, read with one query."""
+    return _rolled_up(course_key, graph, sights, completions.of_learners(course_key, list(sights)))
+
+
+def _rolled_up(
+    course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight], facts: Completions
+) -> Iterator[Standing]:
+    """Yield standings in the order of *sights* from completions that may be of others, too."""
+    numbers, positions = numbering_of(graph), graph.completable_positions
     rows = {user_id: row for row, user_id in enumerate(sights)}
-    values, times = _facts(course_key, numbers, rows)
-    done: dict[int, LearnerProgress] = {}
+    values, times = _spread(course_key, numbers, rows, facts)
+    done: dict[int, Standing] = {}
     for view, user_ids in _by_view(graph, sights):
         at = [rows[user_id] for user_id in user_ids]
-        leaves = numbers.of([names.keys[block] for block in view.leaves.tolist()])
-        tallies = tallies_of(view, leaves, values[at], times[at], [sights[user_id] for user_id in user_ids])
-        for column, user_id in enumerate(user_ids):
-            done[user_id] = _learner(user_id, tallies, column, names, levels)
+        tallies = tallies_of(
+            view, positions[view.leaves], values[at], times[at], [sights[user_id] for user_id in user_ids]
+        )
+        done |= _standings(graph, tallies, user_ids)
     return (done[user_id] for user_id in sights)
 
 
-def _facts(course_key: CourseKey, leaves: LeafNumbers, rows: Mapping[int, int]) -> tuple[Floats, NDArray[np.int64]]:
+def _spread(
+    course_key: CourseKey, leaves: LeafNumbers, rows: Mapping[int, int], read: Completions
+) -> tuple[Floats, NDArray[np.int64]]:
     """Return the completions of these learners (user id to row) and their times, shape (learners, leaf numbers)."""
-    read = completions.of_learners(course_key, list(rows))
-    at = np.fromiter((rows[user_id] for user_id in read.user_ids.tolist()), dtype=np.intp, count=len(read))
-    numbers = np.fromiter(
-        (leaves.numbers.get(completions.full_key(key, course_key), -1) for key in read.keys),
-        dtype=np.intp, count=len(read),
-    )  # fmt: skip
+    at = np.fromiter((rows.get(user_id, -1) for user_id in read.user_ids.tolist()), dtype=np.intp, count=len(read))
+    numbers = np.fromiter(map(partial(_number, leaves, course_key), read.keys), dtype=np.intp, count=len(read))
     values = np.full((len(rows), len(leaves)), np.nan)
     times = np.full(values.shape, NEVER, dtype=np.int64)
-    leaf = numbers >= 0
-    values[at[leaf], numbers[leaf]] = read.values[leaf]
-    times[at[leaf], numbers[leaf]] = read.times[leaf]
+    ours = (numbers >= 0) & (at >= 0)
+    values[at[ours], numbers[ours]] = read.values[ours]
+    times[at[ours], numbers[ours]] = read.times[ours]
     return values, times
 
 
-def _learner(
-    user_id: int, tallies: Tallies, column: int, graph: _Names, levels: Collection[str] | None
-) -> LearnerProgress:
-    sums = (
-        tallies.earned, tallies.possible, tallies.percent,
-        tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
-    )  # fmt: skip
-    numbers = np.stack([each[:, column] for each in sums], axis=1).tolist()
-    times = [NEVER] * len(numbers) if tallies.newest is None else tallies.newest[:, column].tolist()
+def _number(leaves: LeafNumbers, course_key: CourseKey, key: str) -> int:
+    number = leaves.numbers.get(key)
+    return leaves.numbers.get(completions.full_key(key, course_key), -1) if number is None else number
 
-    def tally(row: int, block: int) -> BlockProgress:
-        earned, possible, percent, optional_earned, optional_possible, optional_percent = numbers[row]
+
+def _standings(graph: CourseGraph, tallies: Tallies, user_ids: Sequence[int]) -> dict[int, Standing]:
+    """Return the standing of each learner of *tallies*, which are of *user_ids*, in their order."""
+    blocks = _blocks(graph, tallies.view)
+    sums = np.stack(
+        (
+            tallies.earned, tallies.possible, tallies.percent,
+            tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
+        )
+    )[:, blocks.rows].transpose(2, 1, 0)  # fmt: skip
+    times = None if tallies.newest is None else tallies.newest[blocks.rows].T
+    return {
+        user_id: Standing(user_id, blocks, sums[column], None if times is None else times[column])
+        for column, user_id in enumerate(user_ids)
+    }
+
+
+def _blocks(graph: CourseGraph, view: View) -> Blocks:
+    kept = _kept_blocks.get(view)
+    if kept is None:
+        rows = np.argsort(view.aggregators)
+        numbers = view.aggregators[rows].tolist()
+        keys, types, titles = graph.keys, graph.types, graph.titles  # made anew at each look
+        kept = _kept_blocks[view] = Blocks(
+            keys=tuple(keys[block] for block in numbers),
+            types=tuple(types[block] for block in numbers),
+            titles=tuple(titles[block] for block in numbers),
+            parents=_parents(graph, numbers),
+            rows=rows,
+        )
+    return kept
+
+
+def _parents(graph: CourseGraph, numbers: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    position, parents = {block: at for at, block in enumerate(numbers)}, [dict[int, None]() for _ in numbers]
+    children = graph.children
+    for at, block in enumerate(numbers):
+        for child in children[block]:
+            if child in position:
+                parents[position[child]][at] = None
+    return tuple(map(tuple, parents))
+
+
+def _progress(standing: Standing, levels: Collection[str] | None) -> LearnerProgress:
+    blocks, sums = standing.blocks, standing.sums.tolist()
+    times = [NEVER] * len(sums) if standing.times is None else standing.times.tolist()
+
+    def tally(row: int) -> BlockProgress:
+        earned, possible, percent, optional_earned, optional_possible, optional_percent = sums[row]
         return BlockProgress(
-            block_key=graph.keys[block],
-            block_type=graph.types[block],
-            title=graph.titles[block],
+            block_key=blocks.keys[row],
+            block_type=blocks.types[row],
+            title=blocks.titles[row],
             earned=earned,
             possible=possible,
             percent=percent,
@@ -248,24 +373,30 @@ def _learner(
             last_modified=None if times[row] == NEVER else moment_of(times[row]),
         )
 
-    blocks = tallies.view.aggregators.tolist()
-    in_order = sorted((block, row) for row, block in enumerate(blocks) if _asked(graph.types[block], levels))
-    root = tallies.view.root
-    return LearnerProgress(user_id, tally(root, blocks[root]), tuple(tally(row, block) for block, row in in_order))
+    asked = (row for row, block_type in enumerate(blocks.types) if _asked(block_type, levels))
+    return LearnerProgress(standing.user_id, tally(0), tuple(map(tally, asked)))
 
 
-def _from_vectors(course: Course, user_ids: Sequence[int]) -> Iterator[Tallies]:
-    sights = get_platform().sights(course.key, course.graph, user_ids, now=timezone.now())
-    states = state.of_learners(course.row.pk, user_ids)
+def _from_vectors(
+    course: KnownCourse, sights: Mapping[int, Sight], states: Mapping[int, State]
+) -> Iterator[tuple[Tallies, list[int]]]:
+    """Yield the tallies of these learners, a group who see one tree at a time, each with whose they are."""
+    user_ids = list(sights)
     unpacked = vector.unpack([states[user_id].vector if user_id in states else b"" for user_id in user_ids])
-    values: Floats = unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T
+    # One column more than there are leaves: leaf number -1, of a block that nobody's vector speaks of yet.
+    values = np.full((len(user_ids), len(course.leaves) + 1), np.nan)
+    values[:, :-1] = unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T
     # The next refresh writes a damaged vector anew; until then its learner is read from the facts, like a new one.
     broken = list(unpacked.damaged)
-    values[broken], _ = _facts(course.key, course.leaves, {user_ids[row]: nth for nth, row in enumerate(broken)})
-    rows = {user_id: row for row, user_id in enumerate(user_ids)}
-    for view, learners in _by_view(course.graph, {user_id: sights[user_id] for user_id in user_ids}):
+    if broken:
+        whose = {user_ids[row]: nth for nth, row in enumerate(broken)}
+        facts = completions.of_learners(course.key, list(whose))
+        values[broken, :-1], _ = _spread(course.key, course.leaves, whose, facts)
+    rows, keys = {user_id: row for row, user_id in enumerate(user_ids)}, course.graph.keys
+    for view, learners in _by_view(course.graph, sights):
         at = [rows[user_id] for user_id in learners]
-        yield tallies_of(view, course.numbers(view), values[at], None, [sights[user_id] for user_id in learners])
+        numbers = course.leaves.find([keys[block] for block in view.leaves.tolist()])
+        yield tallies_of(view, numbers, values[at], None, [sights[user_id] for user_id in learners]), learners
 
 
 def _by_view(graph: CourseGraph, sights: Mapping[int, Sight]) -> list[tuple[View, list[int]]]:

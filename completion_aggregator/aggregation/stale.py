@@ -84,6 +84,12 @@ def waiting_courses() -> list[CourseKey]:
     return [row["course_key"] for row in waiting.order_by("first")]
 
 
+def waiting_of(usernames: Collection[str], course_keys: Collection[CourseKey]) -> set[CourseKey]:
+    """Return in which of these courses something of these learners waits."""
+    rows = StaleCompletion.objects.filter(username__in=usernames, course_key__in=course_keys, resolved=False)
+    return {key for key in rows.values_list("course_key", flat=True).distinct() if key is not None}
+
+
 def peek(course_key: CourseKey, *, learners: int, after: int = 0, without: Collection[str] = ()) -> Peek:
     """Return who waits in this course, from the row *after* on: at most *learners* names, one query, no lock."""
     rows = StaleCompletion.objects.filter(resolved=False, course_key=course_key, id__gt=after).order_by("id")

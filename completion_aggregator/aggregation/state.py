@@ -94,6 +94,12 @@ def of_learners(course_id: int, user_ids: Collection[int]) -> dict[int, State]:
     return {state.user_id: state for state in map(_state, rows.values_list(*COLUMNS))}
 
 
+def built_courses(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
+    """Return in which of these courses a refresh has ever stored the learner's row."""
+    rows = CourseProgress.objects.filter(user_id=user_id, course__course_key__in=course_keys, as_of__isnull=False)
+    return {key for key in rows.values_list("course__course_key", flat=True) if key is not None}
+
+
 def user_ids(course_key: CourseKey) -> set[int]:
     """Return the ids of everybody who has a row in this course."""
     return set(CourseProgress.objects.filter(course__course_key=course_key).values_list("user_id", flat=True))

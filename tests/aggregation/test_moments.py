@@ -29,7 +29,7 @@ def test_the_time_of_a_completion_is_read_exactly(moment: datetime) -> None:
     row = (user.pk, str(COURSE), BLOCK, "html", 1.0, moment, moment)
     upsert(completions.TABLE, columns, ("course_key", "block_key", "user_id"), [row])
 
-    assert completions.of_course(COURSE, user.pk).times.tolist() == [microseconds(moment)]
+    assert completions.of_learner(user.pk, [COURSE])[COURSE].times.tolist() == [microseconds(moment)]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
