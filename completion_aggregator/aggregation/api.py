@@ -15,22 +15,17 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from completion_aggregator.aggregation import progress, stale, state
+from completion_aggregator.aggregation import progress, stale, state, summary
 from completion_aggregator.aggregation.courses import forget
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
-from completion_aggregator.aggregation.progress import (
-    BlockProgress,
-    BlockSummary,
-    CourseSummary,
-    LearnerProgress,
-    ProgressRecord,
-)
+from completion_aggregator.aggregation.progress import BlockProgress, LearnerProgress, ProgressRecord
 from completion_aggregator.aggregation.refresh import (
     RefreshSummary,
     refresh_batches,
     refresh_course,
     refresh_learners,
 )
+from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import get_platform
@@ -73,7 +68,7 @@ LAST_RUNS = 5
 progress_of = progress.of_learner
 progress_of_course = progress.of_course
 iter_progress = progress.records_of
-course_summary = progress.summary_of
+course_summary = summary.summary_of
 mark_stale = stale.mark
 mark_stale_many = stale.mark_many
 mark_expired = state.mark_expired
