@@ -7,7 +7,7 @@ from django.core import checks
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from completion_aggregator.conf import DEFAULTS, PREFIX, setting
+from completion_aggregator.conf import DEFAULTS, PREFIX, projected_block_types, setting
 from completion_aggregator.course_graph.blocks import CompletionMode
 
 #: JSON_TABLE and SKIP LOCKED came with these.
@@ -30,6 +30,8 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             problems.append(_wrong(name, f"must be a whole number from 1 on, not {value!r}", "E002"))
     problems += _wrong_modes(setting("COMPLETION_MODES"))
+    if not problems:
+        problems += _events_unseen()
     try:
         import_string(setting("PLATFORM"))
     except ImportError as error:
@@ -79,6 +81,19 @@ def _wrong_modes(modes: object) -> list[checks.CheckMessage]:
         _wrong("COMPLETION_MODES", f"gives {kind!r} the mode {mode!r}; there are {allowed}", "E003")
         for kind, mode in modes.items()
         if mode not in set(CompletionMode)
+    ]
+
+
+def _events_unseen() -> list[checks.CheckMessage]:
+    unseen = sorted(frozenset(setting("TRACKING_EVENT_TYPES") or ()) - projected_block_types())
+    if not unseen:
+        return []
+    return [
+        checks.Warning(
+            f"{PREFIX}TRACKING_EVENT_TYPES names {', '.join(unseen)}, of which no rows are kept: no events come.",
+            hint=f"A change is seen in the rows of a type: add the type to {PREFIX}PROJECTED_BLOCK_TYPES.",
+            id="completion_aggregator.W001",
+        )
     ]
 
 

@@ -39,6 +39,27 @@ def test_a_setting_that_cannot_work_is_named(settings: Any, name: str, value: ob
     assert words in text
 
 
+@pytest.mark.parametrize(
+    ("told", "kept", "unseen"),
+    [
+        ({"course", "vertical"}, {"course"}, "vertical"),
+        (["chapter", "sequential"], {"course"}, "chapter, sequential"),
+        ({"unit"}, None, "unit"),
+        ({"course", "vertical"}, None, ""),
+        (None, {"course"}, ""),
+    ],
+)
+def test_events_of_a_type_that_is_not_projected_are_warned_of(
+    settings: Any, told: object, kept: object, unseen: str
+) -> None:
+    settings.COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES = told
+    settings.COMPLETION_AGGREGATOR_PROJECTED_BLOCK_TYPES = kept
+
+    text = f"COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES names {unseen}, of which no rows are kept: no events come."
+    expected = [("completion_aggregator.W001", text)]
+    assert messages(settings_can_work(None)) == (expected if unseen else [])
+
+
 def test_the_database_of_the_tests_can_work(db: None) -> None:
     assert database_can_work(None, databases=["default"]) == []
 

@@ -1,8 +1,8 @@
 """Progress events for the tracking log: one for each row that changed, sent when the change is committed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
@@ -12,6 +12,8 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.conf import setting
 
 NAME: Final = "openedx.completion_aggregator.progress.{block_type}"
+#: What our part of the tracking context is called, beside that of the request.
+CONTEXT: Final = "completion_aggregator.progress"
 
 
 class Change(NamedTuple):
@@ -43,23 +45,33 @@ def emit_on_commit(course_key: CourseKey, changes: Collection[Change], *, now: d
 
 
 def emit(course_key: CourseKey, changes: Collection[Change], *, now: datetime) -> None:
-    """Send an event for each of *changes*, now."""
-    model = get_user_model()
+    """Send an event for each of *changes*, now.
+
+    The tracking context gets the course, from which xAPI statements take their parent, and the learner, unless a
+    request is under way that says who acts.
+    """
+    model, track = get_user_model(), tracker.get_tracker()
     users = model._default_manager.filter(pk__in={change.user_id for change in changes})
     usernames = dict(users.values_list("pk", model.USERNAME_FIELD))
-    for change in changes:
-        tracker.emit(
-            NAME.format(block_type=change.block_type),
-            {
-                "user_id": change.user_id,
-                "username": usernames.get(change.user_id, ""),
-                "course_id": str(course_key),
-                "block_id": change.block_key,
-                "modified": now,
-                "created": now,
-                "earned": change.earned,
-                "possible": change.possible,
-                "percent": change.percent,
-                "type": change.block_type,
-            },
-        )
+    acting = "user_id" in track.resolve_context()
+    course = {"course_id": str(course_key), "org_id": course_key.org}
+    with track.context(CONTEXT, course):
+        for change in changes:
+            if not acting:
+                course["user_id"] = change.user_id
+            track.emit(NAME.format(block_type=change.block_type), _data(course_key, change, usernames, now))
+
+
+def _data(course_key: CourseKey, change: Change, usernames: Mapping[int, str], now: datetime) -> dict[str, Any]:
+    return {
+        "user_id": change.user_id,
+        "username": usernames.get(change.user_id, ""),
+        "course_id": str(course_key),
+        "block_id": change.block_key,
+        "modified": now,
+        "created": now,
+        "earned": change.earned,
+        "possible": change.possible,
+        "percent": change.percent,
+        "type": change.block_type,
+    }

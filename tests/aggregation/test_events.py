@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.db import transaction
 from eventtracking import tracker
+from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import api
 from completion_aggregator.models import Aggregator
-from tests.aggregation.builders import KEY, complete, learner, small, usage, waiting
+from tests.aggregation.builders import KEY, SMALL, complete, course, learner, small, usage, waiting
 from tests.fakes.platform import FakePlatform
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +67,47 @@ def test_each_row_that_changed_is_told_with_its_numbers(platform: FakePlatform, 
         "earned": 1.5, "possible": 5.0, "percent": 0.3, "modified": row.modified, "created": row.modified,
     }  # fmt: skip
     assert memory.take() == [("course", root), ("vertical", verticals[2])]
+
+
+def test_an_event_carries_its_course_and_learner_in_the_context(platform: FakePlatform, memory: Memory) -> None:
+    key = CourseKey.from_string("course-v1:Other+Course+2")
+    platform.publish(course(*SMALL, key=key))
+    small(platform)
+    ana, ben = learner(platform, "ana"), learner(platform, "ben")
+    complete(ana, "a")
+    complete(ben, "a", key=key)
+    for each in (KEY, key):
+        api.refresh_course(each)
+
+    assert sorted({(e["data"]["username"], *sorted(e["context"].items())) for e in memory.events}) == [
+        ("ana", ("course_id", str(KEY)), ("org_id", "Test"), ("user_id", ana.pk)),
+        ("ben", ("course_id", str(key)), ("org_id", "Other"), ("user_id", ben.pk)),
+    ]
+    assert len(memory.events) == 8
+    assert tracker.get_tracker().resolve_context() == {}
+
+
+def test_in_a_request_the_context_keeps_who_acts(platform: FakePlatform, memory: Memory) -> None:
+    small(platform)
+    complete(learner(platform, "ana"), "a")
+    request = {"user_id": 4711, "session": "s1", "course_id": "another", "path": "/here"}
+    with tracker.get_tracker().context("edx.request", request):
+        api.refresh_course(KEY)
+
+    expected = {"user_id": 4711, "session": "s1", "course_id": str(KEY), "org_id": "Test", "path": "/here"}
+    assert [event["context"] for event in memory.events] == [expected] * 4
+
+
+def test_levels_that_are_not_wanted_are_not_told(platform: FakePlatform, memory: Memory, settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_TRACKING_EVENT_TYPES = ["chapter", "sequential"]
+    small(platform)
+    complete(learner(platform, "ana"), "a")
+    api.refresh_course(KEY)
+    assert memory.take() == [
+        (kind, str(usage(kind, name)))
+        for kind, names in (("chapter", ("c1", "c2")), ("sequential", ("s1", "s2")))
+        for name in names
+    ]
 
 
 def test_what_did_not_change_is_not_told(platform: FakePlatform, memory: Memory) -> None:
