@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -35,11 +35,8 @@ from completion_aggregator.course_graph.rollup import NEVER, Tallies, View
 from completion_aggregator.course_graph.visibility import moment_of
 from completion_aggregator.ports import Sight, get_platform
 
-#: Learners who see a block, started it, are half through, finished it.
-_Counts: TypeAlias = tuple[int, ...]
 #: Ask for these levels to get every aggregator of the course, whatever its type.
 ALL_LEVELS: Final = frozenset({"all"})
-HISTOGRAM_BINS: Final = 10
 #: Learners whose names are looked up together: their records are in memory meanwhile.
 RECORDS_AT_ONCE: Final = 100
 
@@ -109,33 +106,6 @@ class ProgressRecord:
     tally: BlockProgress
 
 
-@dataclass(frozen=True, slots=True)
-class BlockSummary:
-    """A class at one block: of those who see it, how many started, are half through, and finished; the mean percent."""
-
-    block_key: str
-    block_type: str
-    title: str
-    depth: int
-    learners: int
-    started: int
-    half: int
-    finished: int
-    mean: float
-
-
-@dataclass(frozen=True, slots=True)
-class CourseSummary:
-    """A class in one course. ``histogram``: learners by course percent, in tenths, the last one with 100 % included."""
-
-    course_key: CourseKey
-    title: str
-    learners: int
-    mean: float
-    blocks: tuple[BlockSummary, ...]
-    histogram: tuple[int, ...]
-
-
 def of_learner(user_id: int, course_key: CourseKey, *, levels: Collection[str] | None = None) -> LearnerProgress:
     """Return a learner's progress, worked out now from her completions with three queries. Raises UnknownCourse."""
     graph = graph_of(course_key)
@@ -153,7 +123,7 @@ def of_course(
     graph = graph_of(course_key)
     platform = get_platform()
     wanted = iter(sorted(user_ids)) if user_ids is not None else platform.enrolled_user_ids(course_key)
-    for batch in _batched(wanted, bounded(setting("BATCH_SIZE"), len(graph))):
+    for batch in batched(wanted, bounded(setting("BATCH_SIZE"), len(graph))):
         sights = platform.sights(course_key, graph, batch, now=timezone.now())
         found = _live(course_key, graph, {user_id: sights[user_id] for user_id in batch})
         yield from (_progress(standing, levels) for standing in found)
@@ -188,7 +158,7 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
     states = state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
     built = [user_id for user_id in user_ids if user_id in states and states[user_id].built]
     found: dict[int, Standing | None] = dict.fromkeys(user_ids)
-    for tallies, learners in _from_vectors(course, {user_id: sights[user_id] for user_id in built}, states):
+    for tallies, learners in tallies_from_vectors(course, {user_id: sights[user_id] for user_id in built}, states):
         found |= _standings(course.graph, tallies, learners)
     new = {user_id: sights[user_id] for user_id in user_ids if user_id not in states or not states[user_id].built}
     facts = completions.of_learners(course_key, list(new))
@@ -222,53 +192,39 @@ def usernames(user_ids: Collection[int]) -> dict[int, str]:
     return dict(model._default_manager.filter(pk__in=user_ids).values_list("pk", model.USERNAME_FIELD))
 
 
-def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) -> CourseSummary:
-    """Return where a class stands, from the learners' completion vectors as last refreshed. Raises UnknownCourse."""
-    course = known_course(course_key)
-    keys, types, titles, depths = course.graph.keys, course.graph.types, course.graph.titles, _depths(course.graph)
-    counts: dict[int, _Counts] = {}
-    sums: dict[int, float] = {}
-    percents: list[float] = []
-    size = bounded(setting("BATCH_SIZE"), len(course.leaves))
-    for batch in _batched(get_platform().enrolled_user_ids(course_key), size):
-        sights = get_platform().sights(course.key, course.graph, batch, now=timezone.now())
-        states = state.of_learners(course.row.pk, batch) if course.row.pk else {}
-        for tallies, _ in _from_vectors(course, {user_id: sights[user_id] for user_id in batch}, states):
-            percents += tallies.percent[tallies.view.root].tolist()
-            for row, block in enumerate(tallies.view.aggregators.tolist()):
-                counted = _count(tallies, row)
-                before = counts.get(block, (0, 0, 0, 0))
-                counts[block] = tuple(a + b for a, b in zip(before, counted, strict=True))
-                sums[block] = sums.get(block, 0.0) + float(tallies.percent[row].sum())
-    blocks = [
-        BlockSummary(
-            block_key=keys[block],
-            block_type=types[block],
-            title=titles[block],
-            depth=depths[block],
-            learners=counts[block][0],
-            started=counts[block][1],
-            half=counts[block][2],
-            finished=counts[block][3],
-            mean=sums[block] / counts[block][0],
-        )
-        for block in sorted(counts)
-        if _asked(types[block], levels)
-    ]
-    histogram, _ = np.histogram(percents, bins=HISTOGRAM_BINS, range=(0.0, 1.0))
-    mean = sum(percents) / len(percents) if percents else 0.0
-    return CourseSummary(course_key, titles[0], len(percents), mean, tuple(blocks), tuple(histogram.tolist()))
+def tallies_from_vectors(
+    course: KnownCourse, sights: Mapping[int, Sight], states: Mapping[int, State]
+) -> Iterator[tuple[Tallies, list[int]]]:
+    """Yield the tallies of these learners, a group who see one tree at a time, each with whose they are."""
+    user_ids = list(sights)
+    unpacked = vector.unpack([states[user_id].vector if user_id in states else b"" for user_id in user_ids])
+    # One column more than there are leaves: leaf number -1, of a block that nobody's vector speaks of yet.
+    values = np.full((len(user_ids), len(course.leaves) + 1), np.nan)
+    values[:, :-1] = unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T
+    # The next refresh writes a damaged vector anew; until then its learner is read from the facts, like a new one.
+    broken = list(unpacked.damaged)
+    if broken:
+        whose = {user_ids[row]: nth for nth, row in enumerate(broken)}
+        facts = completions.of_learners(course.key, list(whose))
+        values[broken, :-1], _ = _spread(course.key, course.leaves, whose, facts)
+    rows, keys = {user_id: row for row, user_id in enumerate(user_ids)}, course.graph.keys
+    for view, learners in _by_view(course.graph, sights):
+        at = [rows[user_id] for user_id in learners]
+        numbers = course.leaves.find([keys[block] for block in view.leaves.tolist()])
+        yield tallies_of(view, numbers, values[at], None, [sights[user_id] for user_id in learners]), learners
 
 
-def _count(tallies: Tallies, row: int) -> _Counts:
-    """Return how many learners see a block, started it, are half through, and finished."""
-    percent, earned = tallies.percent[row], tallies.earned[row]
-    return (
-        len(percent),
-        int(np.count_nonzero(earned > 0)),
-        int(np.count_nonzero(percent >= 0.5)),
-        int(np.count_nonzero(percent == 1.0)),
-    )
+def asked(block_type: str, levels: Collection[str] | None) -> bool:
+    """Return whether *levels* (None: those of the settings) ask for blocks of this type."""
+    if levels is None:
+        return block_type in block_types()
+    return block_type in levels or not ALL_LEVELS.isdisjoint(levels)
+
+
+def batched(ids: Iterator[int], size: int) -> Iterator[list[int]]:
+    """Yield *ids* in lists of *size*."""
+    while batch := list(islice(ids, size)):
+        yield batch
 
 
 def _live(course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight]) -> Iterator[Standing]:
@@ -373,30 +329,8 @@ def _progress(standing: Standing, levels: Collection[str] | None) -> LearnerProg
             last_modified=None if times[row] == NEVER else moment_of(times[row]),
         )
 
-    asked = (row for row, block_type in enumerate(blocks.types) if _asked(block_type, levels))
-    return LearnerProgress(standing.user_id, tally(0), tuple(map(tally, asked)))
-
-
-def _from_vectors(
-    course: KnownCourse, sights: Mapping[int, Sight], states: Mapping[int, State]
-) -> Iterator[tuple[Tallies, list[int]]]:
-    """Yield the tallies of these learners, a group who see one tree at a time, each with whose they are."""
-    user_ids = list(sights)
-    unpacked = vector.unpack([states[user_id].vector if user_id in states else b"" for user_id in user_ids])
-    # One column more than there are leaves: leaf number -1, of a block that nobody's vector speaks of yet.
-    values = np.full((len(user_ids), len(course.leaves) + 1), np.nan)
-    values[:, :-1] = unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T
-    # The next refresh writes a damaged vector anew; until then its learner is read from the facts, like a new one.
-    broken = list(unpacked.damaged)
-    if broken:
-        whose = {user_ids[row]: nth for nth, row in enumerate(broken)}
-        facts = completions.of_learners(course.key, list(whose))
-        values[broken, :-1], _ = _spread(course.key, course.leaves, whose, facts)
-    rows, keys = {user_id: row for row, user_id in enumerate(user_ids)}, course.graph.keys
-    for view, learners in _by_view(course.graph, sights):
-        at = [rows[user_id] for user_id in learners]
-        numbers = course.leaves.find([keys[block] for block in view.leaves.tolist()])
-        yield tallies_of(view, numbers, values[at], None, [sights[user_id] for user_id in learners]), learners
+    rows = (row for row, block_type in enumerate(blocks.types) if asked(block_type, levels))
+    return LearnerProgress(standing.user_id, tally(0), tuple(map(tally, rows)))
 
 
 def _by_view(graph: CourseGraph, sights: Mapping[int, Sight]) -> list[tuple[View, list[int]]]:
@@ -406,22 +340,3 @@ def _by_view(graph: CourseGraph, sights: Mapping[int, Sight]) -> list[tuple[View
         views[view.digest] = view
         learners.setdefault(view.digest, []).append(user_id)
     return [(view, learners[digest]) for digest, view in views.items()]
-
-
-def _depths(graph: CourseGraph) -> list[int]:
-    depths = [0] * len(graph)
-    for block, children in enumerate(graph.children):
-        for child in children:
-            depths[child] = max(depths[child], depths[block] + 1)
-    return depths
-
-
-def _asked(block_type: str, levels: Collection[str] | None) -> bool:
-    if levels is None:
-        return block_type in block_types()
-    return block_type in levels or not ALL_LEVELS.isdisjoint(levels)
-
-
-def _batched(ids: Iterator[int], size: int) -> Iterator[list[int]]:
-    while batch := list(islice(ids, size)):
-        yield batch
