@@ -15,32 +15,44 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from completion_aggregator.aggregation import progress, stale, state, summary
-from completion_aggregator.aggregation.courses import forget
+from completion_aggregator.aggregation import progress, stale, state, statistics, summary
+from completion_aggregator.aggregation.courses import forget, graph_of
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
-from completion_aggregator.aggregation.progress import BlockProgress, LearnerProgress, ProgressRecord
+from completion_aggregator.aggregation.progress import (
+    BlockProgress,
+    LearnerProgress,
+    ProgressRecord,
+    Standing,
+)
 from completion_aggregator.aggregation.refresh import (
     RefreshSummary,
     refresh_batches,
     refresh_course,
     refresh_learners,
 )
+from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
 from completion_aggregator.conf import setting
+from completion_aggregator.course_graph.blocks import CompletionMode
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import get_platform
 
 __all__ = [
     "BlockProgress",
     "BlockSummary",
+    "CourseFigures",
     "CourseStatus",
     "CourseSummary",
     "LearnerProgress",
     "ProgressRecord",
     "RefreshSummary",
     "SetAside",
+    "Standing",
     "Status",
     "completion_changed",
+    "completion_mode",
+    "course_figures",
+    "course_means",
     "course_summary",
     "delete_resolved",
     "forget",
@@ -56,6 +68,8 @@ __all__ = [
     "refresh_batches",
     "refresh_course",
     "refresh_learner",
+    "standings_of_class",
+    "standings_of_learner",
     "status",
     "take_back",
 ]
@@ -68,7 +82,11 @@ LAST_RUNS = 5
 progress_of = progress.of_learner
 progress_of_course = progress.of_course
 iter_progress = progress.records_of
+standings_of_learner = progress.standings_of_learner
+standings_of_class = progress.standings_of_class
 course_summary = summary.summary_of
+course_figures = statistics.figures_of
+course_means = statistics.means_of
 mark_stale = stale.mark
 mark_stale_many = stale.mark_many
 mark_expired = state.mark_expired
@@ -117,6 +135,15 @@ def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key:
     stale.mark(user.get_username(), course_key, block_key)
     if not setting("ASYNC_AGGREGATION"):
         _refresh_on_commit(_LearnerRefresh(user.get_username(), course_key))
+
+
+def completion_mode(course_key: CourseKey, block_key: UsageKey) -> CompletionMode | None:
+    """Return how a block of the course takes part in completion; None: the course has no such block.
+
+    Raises UnknownCourse or InvalidCourse.
+    """
+    graph = graph_of(course_key)
+    return dict(zip(graph.keys, graph.modes, strict=True)).get(str(block_key))
 
 
 def refresh_learner(username: str, course_key: CourseKey) -> RefreshSummary:

@@ -1,0 +1,1 @@
+"""The REST API: what learners, teachers and other services ask over HTTP."""

@@ -1,0 +1,89 @@
+"""The entries of v0 and v1: one learner in one course, as clients know it."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation.api import Standing
+from completion_aggregator.aggregation.rest_api.parameters import Fields
+from completion_aggregator.conf import block_types
+
+Entry: TypeAlias = dict[str, Any]
+#: The sums of a learner of whom nothing is known.
+_NOTHING: Final = (0.0, None, 0.0, 0.0, None, 0.0)
+#: How a version writes one tally: earned, possible, percent.
+Tally: TypeAlias = Callable[[float, float | None, float], Entry]
+
+
+def tally_v1(earned: float, possible: float | None, percent: float) -> Entry:
+    """Return a tally as v1 writes it."""
+    return {"earned": earned, "possible": possible, "percent": percent}
+
+
+def tally_v0(earned: float, possible: float | None, percent: float) -> Entry:
+    """Return a tally as v0 writes it: with the percent under its older name, too."""
+    return {"earned": earned, "possible": possible, "percent": percent, "ratio": percent}
+
+
+class EntryMaker:
+    """Makes the entries of one request: what they hold, and which rows of a learner's tree that takes."""
+
+    def __init__(self, fields: Fields, *, tally: Tally = tally_v1) -> None:
+        self._fields = fields
+        self._tally = tally
+        self._rows: dict[int, dict[str, list[tuple[int, str]]]] = {}
+
+    def __call__(
+        self, course_key: CourseKey, standing: Standing | None, *, username: str | None, mean: float | None
+    ) -> Callable[[], Entry]:
+        """Return what makes the entry of a learner in a course; no standing: nothing was ever aggregated there."""
+        return partial(self._entry, str(course_key), standing, username, mean)
+
+    def _entry(self, course_key: str, standing: Standing | None, username: str | None, mean: float | None) -> Entry:
+        sums: list[Any] = [_NOTHING] if standing is None else standing.sums.tolist()
+        entry: Entry = {"course_key": course_key, "completion": self._tally(*sums[0][:3])}
+        if username is not None:
+            entry["username"] = username
+        if mean is not None:
+            entry["mean"] = mean
+        if self._fields.optional:
+            entry["optional_completion"] = self._tally(*sums[0][3:])
+        listed = dict.fromkeys(self._fields.block_types, ()) if standing is None else self._listed(standing)
+        for block_type, rows in listed.items():
+            entry[block_type] = [self._block(course_key, key, sums[row]) for row, key in rows]
+        return entry
+
+    def _block(self, course_key: str, block_key: str, sums: list[float]) -> Entry:
+        block: Entry = {"course_key": course_key, "block_key": block_key, "completion": self._tally(*sums[:3])}
+        if self._fields.optional:
+            block["optional_completion"] = self._tally(*sums[3:])
+        return block
+
+    def _listed(self, standing: Standing) -> dict[str, list[tuple[int, str]]]:
+        """Return the rows to list, with their keys, by block type; learners who see one tree share them."""
+        blocks = standing.blocks
+        if id(blocks) not in self._rows:
+            told = block_types()
+            below = self._below(standing)
+            self._rows[id(blocks)] = {
+                wanted: [
+                    (row, key)
+                    for row, (key, block_type) in enumerate(zip(blocks.keys, blocks.types, strict=True))
+                    if block_type == wanted and wanted in told and row in below
+                ]
+                for wanted in self._fields.block_types
+            }
+        return self._rows[id(blocks)]
+
+    def _below(self, standing: Standing) -> set[int] | range:
+        """Return the rows at or below the root block."""
+        blocks, root = standing.blocks, self._fields.root_block
+        if root is None:
+            return range(len(blocks.keys))
+        below = set[int]()
+        for row, key in enumerate(blocks.keys):  # parents come first
+            if key == root or not below.isdisjoint(blocks.parents[row]):
+                below.add(row)
+        return below

@@ -1,0 +1,103 @@
+"""Version 0: one's own progress by default, without envelope where it is one course; and completing a block."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from completion.models import BlockCompletion
+from django.http import HttpResponse
+from opaque_keys import InvalidKeyError
+from opaque_keys.edx.keys import CourseKey, UsageKey
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from completion_aggregator.aggregation import api
+from completion_aggregator.aggregation.rest_api.entries import EntryMaker, tally_v0
+from completion_aggregator.aggregation.rest_api.parameters import course_key_of, fields_of
+from completion_aggregator.aggregation.rest_api.v1 import views as v1
+from completion_aggregator.aggregation.rest_api.views import CompletionViewMixin
+from completion_aggregator.course_graph.blocks import CompletionMode
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
+from completion_aggregator.ports import get_platform
+
+
+class CompletionListView(v1.CompletionListView):
+    """The courses in which a learner is enrolled, by course key; one's own where nobody is named."""
+
+    _default_is_self = True
+    _tally = staticmethod(tally_v0)
+
+
+class CompletionDetailView(CompletionViewMixin):
+    """One learner in one course."""
+
+    _default_is_self = True
+
+    def get(self, request: Request, course_key: str) -> Response:
+        """Return the learner's progress in the course."""
+        self._course_key = key = course_key_of(course_key)
+        user = self.user
+        fields = v1.rooted(fields_of(self.values), key)
+        if not get_platform().is_enrolled(key, user.pk):
+            raise NotFound
+        mean = api.course_means([key])[key] if fields.mean else None
+        username = user.get_username() if fields.username else None
+        standing = api.standings_of_learner(user.pk, [key])[key]
+        return Response(EntryMaker(fields, tally=tally_v0)(key, standing, username=username, mean=mean)())
+
+    def _not_enrolled(self, username: str) -> NotFound:
+        return NotFound()
+
+
+class CompletionBlockUpdateView(CompletionViewMixin):
+    """Complete a block: always for the one who asks.
+
+    Clients of this address look at the status alone. Beside it stands, for people, a line of plain text.
+    """
+
+    def post(self, request: Request, course_key: str, block_key: str) -> HttpResponse:
+        """Store the completion; 201 for the first of this block, 200 for another value."""
+        completion = completion_of(request.data)
+        if completion is None:
+            return _refused(400, "The body must be a JSON object with a number from 0 to 1 as its 'completion'.")
+        try:
+            key = CourseKey.from_string(course_key)
+            block = UsageKey.from_string(block_key).map_into_course(key)
+        except (InvalidKeyError, AttributeError):
+            return _refused(404, "There is no such course, or no such block in it.")
+        if not get_platform().is_enrolled(key, int(request.user.pk or 0)):
+            return _refused(404, "You have no active enrollment in this course.")
+        mode = mode_of(key, block)
+        if mode is None:
+            return _refused(404, "There is no such block in this course.")
+        if mode is not CompletionMode.COMPLETABLE:
+            return _refused(400, "Blocks of this type cannot be completed.")
+        _, is_new = BlockCompletion.objects.submit_completion(request.user, block, completion)
+        return HttpResponse(status=201 if is_new else 200)
+
+
+def completion_of(body: Any) -> float | None:
+    """Return the completion in the body of a request; None where there is no number in [0, 1]."""
+    value = body.get("completion") if isinstance(body, Mapping) else None
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and 0.0 <= number <= 1.0 else None
+
+
+def mode_of(course_key: CourseKey, block_key: UsageKey) -> CompletionMode | None:
+    """Return how the block takes part in completion; None where the course, as it is now, has no such block."""
+    if block_key.course_key != course_key:
+        return None
+    try:
+        return api.completion_mode(course_key, block_key)
+    except (UnknownCourse, InvalidCourse):
+        return None
+
+
+def _refused(status: int, reason: str) -> HttpResponse:
+    return HttpResponse(reason + "\n", status=status, content_type="text/plain; charset=utf-8")

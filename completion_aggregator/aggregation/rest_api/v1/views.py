@@ -1,0 +1,137 @@
+"""Version 1: lists of a learner's courses, one course with one learner or everybody, and its figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from opaque_keys.edx.keys import CourseKey, UsageKey
+from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from completion_aggregator.aggregation import api
+from completion_aggregator.aggregation.rest_api.entries import EntryMaker, Tally, tally_v1
+from completion_aggregator.aggregation.rest_api.parameters import (
+    Fields,
+    course_key_of,
+    fields_of,
+    is_true,
+    user_ids_of,
+)
+from completion_aggregator.aggregation.rest_api.renderers import Entries
+from completion_aggregator.aggregation.rest_api.views import CompletionViewMixin
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
+from completion_aggregator.ports import get_platform
+
+
+class CompletionListView(CompletionViewMixin):
+    """The courses in which a learner is enrolled, by course key."""
+
+    _tally: Tally = staticmethod(tally_v1)
+
+    def get(self, request: Request) -> Response:
+        """Return a page of the learner's courses."""
+        user = self.user
+        fields = fields_of(self.values)
+        mobile_only = is_true(self.values.get("mobile_only"))
+        page = self._paginate(get_platform().enrolled_courses(user.pk, mobile_only=mobile_only))
+        standings = api.standings_of_learner(user.pk, page)
+        means = api.course_means(page) if fields.mean else {}
+        make = EntryMaker(fields, tally=self._tally)
+        username = user.get_username() if fields.username else None
+        return self._paged(Entries([make(key, standings[key], username=username, mean=means.get(key)) for key in page]))
+
+
+class CompletionDetailView(CompletionViewMixin):
+    """One course: one learner in it, or for its staff everybody, by user id."""
+
+    def get(self, request: Request, course_key: str) -> Response:
+        """Return a page of the course's learners, or the one who is named."""
+        return self._detail(course_key)
+
+    def post(self, request: Request, course_key: str) -> Response:
+        """Answer as to GET; the parameters stand in the body, where there is room for more of them."""
+        return self._detail(course_key)
+
+    def _detail(self, course_text: str) -> Response:
+        self._course_key = course_key = course_key_of(course_text)
+        user = self.user
+        fields = rooted(fields_of(self.values), course_key)
+        user_ids = user_ids_of(self.values)
+        mean = api.course_means([course_key])[course_key] if fields.mean else None
+        make = EntryMaker(fields)
+        if self._requested_user is None:
+            page = self._everybody(course_key, user_ids)
+            standings = standings_of_class(course_key, [pk for pk, _ in page])
+            makers = [make(course_key, standings[pk], username=name, mean=mean) for pk, name in page]
+            return self._paged(Entries(makers))
+        if not get_platform().is_enrolled(course_key, user.pk):
+            raise self._not_enrolled(user.get_username())
+        one = self._paginate([user] if user_ids is None or user.pk in user_ids else [])
+        found = api.standings_of_learner(user.pk, [course_key]) if one else {}
+        name = user.get_username() if fields.username else None
+        return self._paged(Entries([make(course_key, found[course_key], username=name, mean=mean) for _ in one]))
+
+    def _everybody(self, course_key: CourseKey, user_ids: frozenset[int] | None) -> list[tuple[int, str]]:
+        model = get_user_model()
+        users = model._default_manager.filter(pk__in=get_platform().enrollments(course_key))
+        if user_ids is not None:
+            users = users.filter(pk__in=user_ids)
+        return self._paginate(users.order_by("pk").values_list("pk", model.USERNAME_FIELD))
+
+
+class CourseLevelCompletionStatsView(CompletionViewMixin):
+    """The figures of a course, for its staff."""
+
+    def get(self, request: Request, course_key: str) -> Response:
+        """Return the mean completion of the course's learners, of one cohort, or without those of some roles."""
+        self._course_key = key = course_key_of(course_key)
+        if not self._may_read_all():
+            raise PermissionDenied
+        fields = fields_of(self.values)
+        figures = api.course_figures(
+            key, cohort_id=cohort_of(self.values), without_roles=roles_of(self.values.get("exclude_roles", ""))
+        )
+        entry: dict[str, Any] = {
+            "course_key": str(key),
+            "mean_completion": tally_v1(figures.earned, figures.possible, figures.percent),
+        }
+        if fields.mean:
+            entry["mean"] = api.course_means([key])[key]
+        return Response({"results": [entry]})
+
+
+def rooted(fields: Fields, course_key: CourseKey) -> Fields:
+    """Return *fields*; NotFound where their root block is none of the course."""
+    if fields.root_block is None:
+        return fields
+    try:
+        known = api.completion_mode(course_key, UsageKey.from_string(fields.root_block)) is not None
+    except (UnknownCourse, InvalidCourse):
+        known = False
+    if not known:
+        raise NotFound(f"Invalid block key: '{fields.root_block}'.")
+    return fields
+
+
+def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> Mapping[int, api.Standing | None]:
+    """Return the standings of these learners; of a course that cannot be read, nothing is known."""
+    try:
+        return api.standings_of_class(course_key, user_ids)
+    except (UnknownCourse, InvalidCourse):
+        return dict.fromkeys(user_ids)
+
+
+def cohort_of(values: Mapping[str, Any]) -> int | None:
+    """Return the cohort to narrow figures to."""
+    text = values.get("cohorts", "")
+    if text == "":
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ParseError(f"Invalid cohorts value(s): {{{text!r}}}")
+    return int(text)
+
+
+def roles_of(text: str) -> tuple[str, ...]:
+    """Return the names in a list with commas."""
+    return tuple(role for role in map(str.strip, text.split(",")) if role and "\0" not in role)

@@ -1,0 +1,130 @@
+"""What the views of all versions share: who asks, of whom, and in which form the answer goes out."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
+from django.utils.module_loading import import_string
+from opaque_keys.edx.keys import CourseKey
+from rest_framework import renderers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.renderers import BaseRenderer
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from completion_aggregator.aggregation.rest_api.pages import pagination_class
+from completion_aggregator.aggregation.rest_api.parameters import username_of, values_of
+from completion_aggregator.aggregation.rest_api.renderers import JSONRenderer
+from completion_aggregator.conf import setting
+from completion_aggregator.ports import get_platform
+
+
+class ProgressView(APIView):
+    """A view for those who are logged in, authenticated as the site says, that answers in fast JSON."""
+
+    permission_classes = (IsAuthenticated,)
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """Return those of ``API_AUTHENTICATION_CLASSES``, or else those of the REST framework's settings."""
+        paths: Sequence[str] = setting("API_AUTHENTICATION_CLASSES")
+        return [import_string(path)() for path in paths] if paths else super().get_authenticators()
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Return the site's renderers, with our JSON in the place of the usual one."""
+        return [
+            JSONRenderer() if type(renderer) is renderers.JSONRenderer else renderer
+            for renderer in super().get_renderers()
+        ]
+
+
+class CompletionViewMixin(ProgressView):
+    """The base of v0 and v1, and of views that other plug-ins derive from them.
+
+    They rely on this: ``user`` says whose progress is asked for, after asking whether that is permitted, and may be
+    overridden; it sets ``_requested_user`` to that user, None for everybody of the course. Who sets
+    ``_effective_user`` vouches for the permission, and need not go through ``dispatch``.
+    """
+
+    _effective_user: AbstractBaseUser | None = None
+    _requested_user: AbstractBaseUser | None = None
+    #: The course whose staff may ask for everybody in it; None where only staff of the site may.
+    _course_key: CourseKey | None = None
+    #: Whether a request that names nobody is about the one who asks, whoever that is.
+    _default_is_self = False
+
+    @property
+    def pagination_class(self) -> type[PageNumberPagination]:
+        """The pages of v0 and v1."""
+        return pagination_class()
+
+    @cached_property
+    def paginator(self) -> PageNumberPagination:
+        """The pages of this request."""
+        return self.pagination_class()
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """The parameters of the request. Raises ParseError."""
+        return values_of(self.request)
+
+    @property
+    def user(self) -> AbstractBaseUser:
+        """The user whose progress is asked for, or who asks for everybody's. Raises PermissionDenied or NotFound."""
+        if self._effective_user is None:
+            self._effective_user = self._permitted(username_of(self.values))
+        return self._effective_user
+
+    def _permitted(self, username: str | None) -> AbstractBaseUser:
+        asking = cast("AbstractBaseUser", self.request.user)
+        if username is None:
+            if not self._default_is_self and not self._may_read_all():
+                raise PermissionDenied
+            self._requested_user = asking if self._default_is_self else None
+            return asking
+        if username.casefold() == asking.get_username().casefold():
+            self._requested_user = asking
+        elif self._may_read_all():
+            self._requested_user = self._named(username)
+        else:
+            raise PermissionDenied
+        return self._requested_user
+
+    def _may_read_all(self) -> bool:
+        asking = self.request.user
+        if asking.is_staff and asking.is_active:
+            return True
+        return self._course_key is not None and get_platform().may_read(asking, self._course_key)
+
+    def _named(self, username: str) -> AbstractBaseUser:
+        """Return the user of this name. Course staff learn no more than that it is nobody of their course."""
+        user = user_named(username)
+        if user is None:
+            raise self._not_enrolled(username) if not self.request.user.is_staff else NotFound
+        return user
+
+    def _not_enrolled(self, username: str) -> NotFound:
+        return NotFound(f"User '{username}' does not have an active enrollment in course '{self._course_key}'.")
+
+    def _paginate(self, rows: Sequence[Any] | QuerySet[Any, Any]) -> list[Any]:
+        return list(self.paginator.paginate_queryset(cast("Any", rows), self.request, view=self) or ())
+
+    def _paged(self, entries: Any) -> Response:
+        return self.paginator.get_paginated_response(entries)
+
+
+def user_named(username: str) -> AbstractBaseUser | None:
+    """Return the user of this name; spelled in another case, if just one is."""
+    if "\0" in username:  # PostgreSQL would refuse to look
+        return None
+    users, field = get_user_model()._default_manager, get_user_model().USERNAME_FIELD
+    exact = users.filter(**{field: username}).first()
+    if exact is not None:
+        return exact
+    alike = list(users.filter(**{f"{field}__iexact": username})[:2])
+    return alike[0] if len(alike) == 1 else None

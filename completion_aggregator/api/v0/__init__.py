@@ -1,0 +1,1 @@
+"""Version 0 under the import path that other plug-ins know."""
