@@ -8,6 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from completion_aggregator.aggregation.rest_api import openapi_settings
+from completion_aggregator.platforms.standalone import access
 from completion_aggregator.platforms.standalone.database import database
 
 SECRET_KEY = "only-for-tests"  # noqa: S105 (signs nothing that outlives a test)
@@ -34,6 +36,11 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.messages",
     "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "waffle",
     "eventtracking.django.apps.EventTrackingConfig",
     "completion",
@@ -46,10 +53,14 @@ EVENT_TRACKING_ENABLED = True
 WAFFLE_SWITCH_DEFAULT = True
 
 MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "completion_aggregator.platforms.standalone.content_policy.content_policy",
 ]
 TEMPLATES = [
     {
@@ -65,6 +76,13 @@ TEMPLATES = [
     }
 ]
 ROOT_URLCONF = "completion_aggregator.platforms.standalone.urls"
+REST_FRAMEWORK = access.rest_framework()
+# The tests of the rates put rates back; to all others they would only be a trap.
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = dict.fromkeys(REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"])
+SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+
 STATIC_URL = "/static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The real hashers cost a tenth of a second for each user that a test makes.

@@ -5,7 +5,8 @@
 
 from environ import Env
 
-from completion_aggregator.platforms.standalone import environment
+from completion_aggregator.aggregation.rest_api import openapi_settings
+from completion_aggregator.platforms.standalone import access, environment
 from completion_aggregator.platforms.standalone.database import default_database, drivable_database
 from completion_aggregator.platforms.standalone.home import prepare_home, secret_key
 
@@ -42,6 +43,10 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "waffle",
     "eventtracking.django.apps.EventTrackingConfig",
     "completion",
@@ -61,6 +66,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "completion_aggregator.platforms.standalone.content_policy.content_policy",
 ]
 TEMPLATES = [
     {
@@ -78,6 +84,13 @@ TEMPLATES = [
 ROOT_URLCONF = "completion_aggregator.platforms.standalone.urls"
 WSGI_APPLICATION = "completion_aggregator.platforms.standalone.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REST_FRAMEWORK = access.rest_framework()
+SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+# Cookies that log in are sent over TLS alone where the site is reached over TLS alone.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = environment.flag("HTTPS", default=False)
 
 STATIC_URL = "/static/"
 # The files of the installed apps are served from where they are: nothing to collect.

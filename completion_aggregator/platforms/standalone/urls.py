@@ -1,18 +1,29 @@
 """The addresses of the standalone service."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import RedirectView
+from django.views.generic import RedirectView, TemplateView
 
+from completion_aggregator.platforms.standalone import description
 from completion_aggregator.platforms.standalone.health import healthz
+from completion_aggregator.platforms.standalone.login import LoginView, TokenView
+
+HOME = TemplateView.as_view(
+    template_name="completion_aggregator_standalone/home.html", extra_context={"title": "How far are the learners?"}
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
+    path("", HOME, name="home"),
+    path("login/", LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    # One page to log in, which counts the attempts.
+    path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("api/token/", TokenView.as_view(), name="api-token"),
+    path("api/openapi.yaml", description.openapi_yaml, name="openapi-yaml"),
+    path("api/openapi.json", description.openapi_json, name="openapi-json"),
+    path("api/docs/", description.interactive, name="api-docs"),
+    path("completion-aggregator/", include("completion_aggregator.urls")),
 ]
-
-if find_spec("completion_aggregator.urls"):
-    urlpatterns.append(path("completion-aggregator/", include("completion_aggregator.urls")))

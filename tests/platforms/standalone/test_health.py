@@ -30,11 +30,6 @@ def test_without_its_database_it_is_unavailable_and_tells_no_more(client, monkey
     assert (response.status_code, response.json()) == (503, {"status": "unavailable", "database": "unreachable"})
 
 
-@pytest.mark.django_db
-def test_the_first_page_is_the_admin_site(client):
-    assert client.get("/").headers["Location"] == "/admin/"
-
-
 @pytest.mark.parametrize(
     "model", ["course", "courseversion", "enrollment", "courserole", "cohort", "cohortmembership", "groupassignment"]
 )
