@@ -6,6 +6,7 @@ No model instances and no parsed keys: a course of a thousand learners has a thi
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
+from completion_aggregator.course_graph.visibility import microseconds
 from completion_aggregator.upsert import among
 
 TABLE: Final = "completion_blockcompletion"
@@ -63,6 +65,12 @@ class Completions:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def until(self, moment: datetime) -> "Completions":
+        """Return those that were last changed at or before *moment*."""
+        kept = self.times <= microseconds(moment)
+        keys = [key for key, keep in zip(self.keys, kept.tolist(), strict=True) if keep]
+        return Completions(self.user_ids[kept], keys, self.values[kept], self.times[kept], self.mended)
 
 
 def of_learners(course_key: CourseKey, user_ids: Collection[int]) -> Completions:

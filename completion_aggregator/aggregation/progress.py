@@ -63,13 +63,25 @@ class Standing:
     """One learner in one course, as numbers: a row for each of ``blocks``.
 
     ``sums`` has the columns earned, possible, percent, and the same of the optional side. ``times``: microseconds of
-    the newest completion below, ``NEVER`` where there is none; None where the times are not known.
+    the newest completion below, ``NEVER`` where there is none; None where the times are not known. ``activity``:
+    microseconds of the newest completion in the course, seen or not; ``NEVER`` where there is none or it is not known.
     """
 
     user_id: int
     blocks: Blocks
     sums: Floats
     times: NDArray[np.int64] | None
+    activity: int = NEVER
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """The newest completion that counts in the course."""
+        return None if self.times is None or self.times[0] == NEVER else moment_of(int(self.times[0]))
+
+    @property
+    def last_activity(self) -> datetime | None:
+        """The newest completion in the course."""
+        return None if self.activity == NEVER else moment_of(self.activity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,38 @@ def of_course(
         sights = platform.sights(course_key, graph, batch, now=timezone.now())
         found = _live(course_key, graph, {user_id: sights[user_id] for user_id in batch})
         yield from (_progress(standing, levels) for standing in found)
+
+
+def live_standing(user_id: int, course_key: CourseKey, *, as_of: datetime | None = None) -> Standing:
+    """Return where a learner stands, from her completions that were last changed at or before *as_of* (None: all).
+
+    Content and rules are those of now. Three queries. Raises UnknownCourse or InvalidCourse.
+    """
+    graph = graph_of(course_key)
+    sights = get_platform().sights(course_key, graph, [user_id], now=timezone.now())
+    facts = completions.of_learners(course_key, [user_id])
+    return next(_rolled_up(course_key, graph, sights, facts if as_of is None else facts.until(as_of)))
+
+
+def live_standings(course_key: CourseKey, user_ids: Sequence[int]) -> dict[int, Standing]:
+    """Return where these learners stand, worked out now from their completions with three queries.
+
+    Raises UnknownCourse or InvalidCourse.
+    """
+    graph = graph_of(course_key)
+    sights = get_platform().sights(course_key, graph, user_ids, now=timezone.now())
+    return {standing.user_id: standing for standing in _live(course_key, graph, sights)}
+
+
+def live_courses(user_id: int, course_keys: Collection[CourseKey]) -> dict[CourseKey, Standing]:
+    """Return where a learner stands in those of these courses whose content can be read.
+
+    At most three queries, however many courses there are, and one for each graph that this process has not kept.
+    """
+    graphs = graphs_of(course_keys)
+    sights = get_platform().sights_of(user_id, graphs, now=timezone.now())
+    facts = completions.of_learner(user_id, list(graphs))
+    return {key: next(_rolled_up(key, graph, {user_id: sights[key]}, facts[key])) for key, graph in graphs.items()}
 
 
 def standings_of_learner(user_id: int, course_keys: Collection[CourseKey]) -> dict[CourseKey, Standing | None]:
@@ -214,6 +258,19 @@ def tallies_from_vectors(
         yield tallies_of(view, numbers, values[at], None, [sights[user_id] for user_id in learners]), learners
 
 
+def tallies_from_facts(
+    course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight], facts: Completions
+) -> Iterator[tuple[Tallies, list[int]]]:
+    """Yield the tallies of these learners, a group who see one tree at a time; *facts* may be of others, too."""
+    numbers = numbering_of(graph)
+    rows, keys = {user_id: row for row, user_id in enumerate(sights)}, graph.keys
+    values, times = _spread(course_key, numbers, rows, facts)
+    for view, user_ids in _by_view(graph, sights):
+        at = [rows[user_id] for user_id in user_ids]
+        leaves = numbers.of([keys[block] for block in view.leaves.tolist()])
+        yield tallies_of(view, leaves, values[at], times[at], [sights[user_id] for user_id in user_ids]), user_ids
+
+
 def asked(block_type: str, levels: Collection[str] | None) -> bool:
     """Return whether *levels* (None: those of the settings) ask for blocks of this type."""
     if levels is None:
@@ -236,16 +293,13 @@ def _rolled_up(
     course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight], facts: Completions
 ) -> Iterator[Standing]:
     """Yield standings in the order of *sights* from completions that may be of others, too."""
-    numbers, positions = numbering_of(graph), graph.completable_positions
-    rows = {user_id: row for row, user_id in enumerate(sights)}
-    values, times = _spread(course_key, numbers, rows, facts)
+    learners, at = np.unique(facts.user_ids, return_inverse=True)
+    newest = np.full(len(learners), NEVER, dtype=np.int64)
+    np.maximum.at(newest, at, facts.times)
+    activity = dict(zip(learners.tolist(), newest.tolist(), strict=True))
     done: dict[int, Standing] = {}
-    for view, user_ids in _by_view(graph, sights):
-        at = [rows[user_id] for user_id in user_ids]
-        tallies = tallies_of(
-            view, positions[view.leaves], values[at], times[at], [sights[user_id] for user_id in user_ids]
-        )
-        done |= _standings(graph, tallies, user_ids)
+    for tallies, user_ids in tallies_from_facts(course_key, graph, sights, facts):
+        done |= _standings(graph, tallies, user_ids, activity)
     return (done[user_id] for user_id in sights)
 
 
@@ -268,8 +322,11 @@ def _number(leaves: LeafNumbers, course_key: CourseKey, key: str) -> int:
     return leaves.numbers.get(completions.full_key(key, course_key), -1) if number is None else number
 
 
-def _standings(graph: CourseGraph, tallies: Tallies, user_ids: Sequence[int]) -> dict[int, Standing]:
+def _standings(
+    graph: CourseGraph, tallies: Tallies, user_ids: Sequence[int], activity: Mapping[int, int] | None = None
+) -> dict[int, Standing]:
     """Return the standing of each learner of *tallies*, which are of *user_ids*, in their order."""
+    newest = activity or {}
     blocks = _blocks(graph, tallies.view)
     sums = np.stack(
         (
@@ -279,7 +336,9 @@ def _standings(graph: CourseGraph, tallies: Tallies, user_ids: Sequence[int]) ->
     )[:, blocks.rows].transpose(2, 1, 0)  # fmt: skip
     times = None if tallies.newest is None else tallies.newest[blocks.rows].T
     return {
-        user_id: Standing(user_id, blocks, sums[column], None if times is None else times[column])
+        user_id: Standing(
+            user_id, blocks, sums[column], None if times is None else times[column], newest.get(user_id, NEVER)
+        )
         for column, user_id in enumerate(user_ids)
     }
 
