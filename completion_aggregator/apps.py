@@ -13,7 +13,8 @@ class CompletionAggregatorAppConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Listen to completions, and have the checks run at start-up."""
-        from completion_aggregator import checks, signals  # noqa: F401 - to import the checks registers them
+        """Listen to completions, have the checks run at start-up, and offer xAPI statements where they are sent."""
+        from completion_aggregator import checks, signals, xapi  # noqa: F401 - to import the checks registers them
 
         signals.connect()
+        xapi.register()

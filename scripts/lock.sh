@@ -17,3 +17,4 @@ lock standalone --constraint dev.txt base.in standalone.in build.in
 lock test --constraint dev.txt base.in test.in build.in
 lock docs --constraint dev.txt docs.in
 lock mysql --constraint dev.txt mysql.in
+lock xapi --constraint dev.txt base.in xapi.in build.in

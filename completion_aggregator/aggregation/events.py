@@ -54,7 +54,7 @@ def emit(course_key: CourseKey, changes: Collection[Change], *, now: datetime) -
     users = model._default_manager.filter(pk__in={change.user_id for change in changes})
     usernames = dict(users.values_list("pk", model.USERNAME_FIELD))
     acting = "user_id" in track.resolve_context()
-    course = {"course_id": str(course_key), "org_id": course_key.org}
+    course: dict[str, Any] = {"course_id": str(course_key), "org_id": course_key.org}
     with track.context(CONTEXT, course):
         for change in changes:
             if not acting:
