@@ -23,7 +23,7 @@ def tally_v1(earned: float, possible: float | None, percent: float) -> Entry:
 
 
 def tally_v0(earned: float, possible: float | None, percent: float) -> Entry:
-    """Return a tally as v0 writes it: with the percent under its older name, too."""
+    """Return a tally as v0 writes it, unless it is an optional one: with the percent under its older name, too."""
     return {"earned": earned, "possible": possible, "percent": percent, "ratio": percent}
 
 
@@ -49,7 +49,7 @@ class EntryMaker:
         if mean is not None:
             entry["mean"] = mean
         if self._fields.optional:
-            entry["optional_completion"] = self._tally(*sums[0][3:])
+            entry["optional_completion"] = tally_v1(*sums[0][3:])
         listed = dict.fromkeys(self._fields.block_types, ()) if standing is None else self._listed(standing)
         for block_type, rows in listed.items():
             entry[block_type] = [self._block(course_key, key, sums[row]) for row, key in rows]
@@ -58,7 +58,7 @@ class EntryMaker:
     def _block(self, course_key: str, block_key: str, sums: list[float]) -> Entry:
         block: Entry = {"course_key": course_key, "block_key": block_key, "completion": self._tally(*sums[:3])}
         if self._fields.optional:
-            block["optional_completion"] = self._tally(*sums[3:])
+            block["optional_completion"] = tally_v1(*sums[3:])
         return block
 
     def _listed(self, standing: Standing) -> dict[str, list[tuple[int, str]]]:
