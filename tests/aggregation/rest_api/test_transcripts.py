@@ -47,12 +47,11 @@ def site(django_db_setup: None, django_db_blocker: Any) -> Any:
     """Build the recorded site once; every test starts from it, and undoes what it changed."""
     if not TRANSCRIPTS:
         skip_unless_required(NO_SHARED, "CI_REQUIRE_SHARED")
-    with django_db_blocker.unblock():
-        with transaction.atomic():
-            api.forget()
-            RecordedSite(SHARED / "golden", TRANSCRIPTS[0]["header"]).build()
-            yield
-            transaction.set_rollback(True)
+    with django_db_blocker.unblock(), transaction.atomic():
+        api.forget()
+        RecordedSite(SHARED / "golden", TRANSCRIPTS[0]["header"]).build()
+        yield
+        transaction.set_rollback(True)
     api.forget()
 
 
