@@ -15,10 +15,11 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from completion_aggregator.aggregation import progress, stale, state, statistics, summary
+from completion_aggregator.aggregation import progress, roster, stale, state, statistics, summary
 from completion_aggregator.aggregation.courses import forget, graph_of
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.aggregation.progress import (
+    ALL_LEVELS,
     BlockProgress,
     LearnerProgress,
     ProgressRecord,
@@ -30,6 +31,7 @@ from completion_aggregator.aggregation.refresh import (
     refresh_course,
     refresh_learners,
 )
+from completion_aggregator.aggregation.roster import Order, Place, Roster, RosterEntry, RosterQuery
 from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
 from completion_aggregator.conf import setting
@@ -38,14 +40,20 @@ from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import get_platform
 
 __all__ = [
+    "ALL_LEVELS",
     "BlockProgress",
     "BlockSummary",
     "CourseFigures",
     "CourseStatus",
     "CourseSummary",
     "LearnerProgress",
+    "Order",
+    "Place",
     "ProgressRecord",
     "RefreshSummary",
+    "Roster",
+    "RosterEntry",
+    "RosterQuery",
     "SetAside",
     "Standing",
     "Status",
@@ -57,6 +65,9 @@ __all__ = [
     "delete_resolved",
     "forget",
     "iter_progress",
+    "levels_ask",
+    "live_courses",
+    "live_standing",
     "mark_content_changed",
     "mark_course_stale",
     "mark_expired",
@@ -68,10 +79,12 @@ __all__ = [
     "refresh_batches",
     "refresh_course",
     "refresh_learner",
+    "roster_page",
     "standings_of_class",
     "standings_of_learner",
     "status",
     "take_back",
+    "whole_roster",
 ]
 
 log = logging.getLogger(__name__)
@@ -84,6 +97,11 @@ progress_of_course = progress.of_course
 iter_progress = progress.records_of
 standings_of_learner = progress.standings_of_learner
 standings_of_class = progress.standings_of_class
+live_standing = progress.live_standing
+live_courses = progress.live_courses
+levels_ask = progress.asked
+roster_page = roster.page_of
+whole_roster = roster.whole_of
 course_summary = summary.summary_of
 course_figures = statistics.figures_of
 course_means = statistics.means_of

@@ -1,59 +1,34 @@
 """Progress as files: CSV, NDJSON, Parquet."""
 
-import csv
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
-from completion_aggregator.aggregation.api import ProgressRecord
+from completion_aggregator.aggregation.records import COLUMNS, TEXTS, Row, csv_texts, iso
 from completion_aggregator.exceptions import CompletionAggregatorError
-
-COLUMNS: Final = (
-    "username",
-    "course_id",
-    "block_id",
-    "block_type",
-    "earned",
-    "possible",
-    "percent",
-    "optional_earned",
-    "optional_possible",
-    "optional_percent",
-    "last_modified",
-)
-TEXTS: Final = 4  # how many of them, at the start, are text
 
 ROWS_PER_GROUP: Final = 50_000
 
-Row = tuple[Any, ...]
+
+class _Counted:
+    """Rows, and how many of them were taken."""
+
+    def __init__(self, found: Iterable[Row]) -> None:
+        self._found = found
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._found:
+            self.rows += 1
+            yield row
 
 
 class MissingLibrary(CompletionAggregatorError):
     """A format needs a library that is not installed; the message names the extra."""
-
-
-def rows(course_id: str, records: Iterable[ProgressRecord]) -> Iterator[Row]:
-    """Yield the rows of an export. A time is aware or None."""
-    for each in records:
-        tally = each.tally
-        yield (
-            each.username,
-            course_id,
-            tally.block_key,
-            tally.block_type,
-            tally.earned,
-            tally.possible,
-            tally.percent,
-            tally.optional_earned,
-            tally.optional_possible,
-            tally.optional_percent,
-            tally.last_modified,
-        )
 
 
 def write_csv(found: Iterable[Row], out: TextIO) -> int:
@@ -62,19 +37,16 @@ def write_csv(found: Iterable[Row], out: TextIO) -> int:
     A cell is what the data is: a username such as ``=cmd`` is not escaped, or nothing could read it back. People who
     open the file in a spreadsheet import that column as text.
     """
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    count = 0
-    for count, row in enumerate(found, start=1):  # noqa: B007  (the last count is the answer)
-        writer.writerow((*row[:-1], _iso(row[-1]) or ""))
-    return count
+    counted = _Counted(found)
+    out.writelines(csv_texts(counted))
+    return counted.rows
 
 
 def write_ndjson(found: Iterable[Row], out: TextIO) -> int:
     """Write a JSON object per line, and return how many."""
     count = 0
     for count, row in enumerate(found, start=1):  # noqa: B007  (the last count is the answer)
-        out.write(json.dumps(dict(zip(COLUMNS, (*row[:-1], _iso(row[-1])), strict=True))) + "\n")
+        out.write(json.dumps(dict(zip(COLUMNS, (*row[:-1], iso(row[-1])), strict=True))) + "\n")
     return count
 
 
@@ -125,7 +97,3 @@ def _replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

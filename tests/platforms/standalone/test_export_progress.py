@@ -87,7 +87,7 @@ def test_a_file_appears_when_it_is_whole(worked, tmp_path, monkeypatch):
         yield from ()
         raise Interrupted
 
-    monkeypatch.setattr("completion_aggregator.platforms.standalone.exports.rows", broken)
+    monkeypatch.setattr("completion_aggregator.aggregation.records.rows", broken)
     with pytest.raises(Interrupted):
         call_command("export_progress", str(KEY), "-o", str(file))
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("progress.csv", "the one before")]

@@ -9,6 +9,7 @@ from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import api as aggregation
+from completion_aggregator.aggregation import records
 from completion_aggregator.conf import block_types
 from completion_aggregator.exceptions import UnknownCourse
 from completion_aggregator.platforms.standalone import exports
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         key = _course(options["course"])
         levels = _levels(options["levels"])
         kind = options["format"] or _format_of(options["output"])
-        rows = exports.rows(str(key), aggregation.iter_progress(key, levels=levels))
+        rows = records.rows(str(key), aggregation.iter_progress(key, levels=levels))
         if options["output"] != STDOUT:
             count = _write(kind, rows, options["output"])
             self.stderr.write(f"{count:,} rows in {options['output']}")
@@ -45,7 +46,7 @@ class Command(BaseCommand):
             raise CommandError(f"{kind} cannot be written to standard output: name a file with -o.")
 
 
-def _write(kind: str, rows: Iterable[exports.Row], output: str) -> int:
+def _write(kind: str, rows: Iterable[records.Row], output: str) -> int:
     try:
         return exports.write_file(kind, rows, Path(output))
     except OSError as error:
