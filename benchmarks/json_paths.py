@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.memory import forget_peak, peak_mb, resident_mb
+from benchmarks.cost import forget_peak, peak_mb, resident_mb
 from benchmarks.places import ROOT
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -1,192 +1,53 @@
-"""One piece of work, measured in a process of its own; the result is printed as JSON.
+"""One piece of our work, measured in a process of its own; the result is printed as JSON.
 
-``python -m benchmarks.measure WORK DATABASE_URL LEVELS CHAPTERS LEARNERS``. Besides the works: ``load`` makes the
-database with learners and completions, ``reset`` brings it back to what it was then.
+``python -m benchmarks.measure WORK DATABASE_URL LEVELS CHAPTERS LEARNERS [BODY]``. Besides the works: ``load`` makes
+the database with learners and completions, ``reset`` brings it back to what it was then; ``rest_load`` makes that of
+the requests, whose answer is written to the file BODY.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
-from statistics import median
-from time import perf_counter, process_time
-from typing import Any, Final
+from typing import Final
 
 import django
-from django.contrib.auth import get_user_model
-from django.core.management import call_command, load_command_class
-from django.core.management.color import no_style
-from django.db import connection
-from django.db.models.signals import post_save
-from django.utils import timezone
-from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from benchmarks import course as courses
-from completion_aggregator.upsert import upsert
+from benchmarks.cost import Result
 
 LEVELS: Final = {"course": "course", "all": "course,chapter,sequential,vertical"}
-TABLES: Final = ("aggregator", "courseprogress", "courseleaf", "aggregatedcourse", "stalecompletion")
-FACTS: Final = "completion_blockcompletion"
-OURS: Final = [f"completion_aggregator_{name}" for name in TABLES]
-SIGNALS: Final = 60
-Result = dict[str, Any]
-
-
-class Bench:
-    """A loaded course, and the learners in it."""
-
-    def __init__(self, chapters: int, count: int, *, one_more: bool) -> None:
-        self.count, self.generator = count, courses.dataset()
-        self.course = self.generator.build_course(self.generator.course_key(f"C{chapters * 80}"), chapters=chapters)
-        self.key: CourseKey = courses.publish(self.course, self.generator.MODES, one_more=one_more)
-
-    def learners(self) -> list[Any]:
-        """Return the generated learners."""
-        return list(self.generator.build_learners(self.course, self.count))
-
-    def insert(self, completions: list[tuple[Any, ...]]) -> None:
-        """Write facts: (username, usage key, value, moment)."""
-        ids, blocks = _user_ids(), self.course.blocks
-        columns = ("user_id", "course_key", "block_key", "block_type", "completion", "created", "modified")
-        rows = [(ids[n], self.course.key, key, blocks[key].type, value, at, at) for n, key, value, at in completions]
-        upsert(FACTS, columns, ("course_key", "block_key", "user_id"), rows)
-
-
-def _user_ids() -> dict[str, int]:
-    return dict(get_user_model()._default_manager.values_list("username", "pk"))
-
-
-def load(bench: Bench) -> Result:
-    """Make the database anew, as Django makes one for tests."""
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    model, learners = get_user_model(), bench.learners()
-    model._default_manager.bulk_create([model(username=each.username) for each in learners])
-    for some in (learners[start : start + 100] for start in range(0, len(learners), 100)):
-        bench.insert([(each.username, key, *done) for each in some for key, done in each.completions.items()])
-    with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {'TABLE ' if connection.vendor == 'mysql' else ''}{FACTS}")
-    return {}
-
-
-def reset(bench: Bench) -> Result:
-    """Forget everything but the completions that were loaded."""
-    newest = max(at for each in bench.learners() for _, at in each.completions.values())
-    with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {FACTS} WHERE modified > %s", [newest.replace(tzinfo=None)])
-    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), OURS, reset_sequences=True))
-    return {}
-
-
-@contextmanager
-def measured(result: Result) -> Iterator[None]:
-    """Add CPU and wall seconds, statements and peak memory (on Linux) of the body to *result*."""
-    statements, status = 0, Path("/proc/self/status")
-
-    def count(execute: Callable[..., Any], *arguments: Any) -> Any:
-        nonlocal statements
-        statements += 1
-        return execute(*arguments)
-
-    connection.ensure_connection()
-    if status.exists():
-        status.with_name("clear_refs").write_text("5")  # forgets the peak so far
-    cpu, wall = process_time(), perf_counter()
-    with connection.execute_wrapper(count):
-        yield
-    result |= {"cpu_s": process_time() - cpu, "wall_s": perf_counter() - wall, "queries": statements}
-    if status.exists():
-        result["peak_rss_mb"] = int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def service(bench: Bench) -> Result:
-    """Measure one run of the service; it must refresh everybody."""
-    out, result = StringIO(), Result()
-    command = load_command_class("completion_aggregator", "run_aggregator_service")  # imports are not the service's
-    with measured(result):
-        call_command(command, json=True, stdout=out, stderr=StringIO())
-    done = json.loads(out.getvalue())
-    assert (done["learners"], done["failed"]) == (bench.count, 0), done
-    return result | {"rows_written": done["written"] + done["removed"]}
-
-
-def everything(bench: Bench, *, force: bool = False) -> Result:
-    """Mark everybody stale, and measure the service."""
-    from completion_aggregator.aggregation import api
-
-    courses.platform().enrolled[str(bench.key)] = list(_user_ids().values())
-    api.mark_course_stale(bench.key, force=force)
-    return service(bench)
-
-
-def incremental(bench: Bench) -> Result:
-    """Let every learner complete one more block, each with its stale row, and measure the service."""
-    from completion_aggregator.aggregation import api
-
-    done = {each.username: bench.generator.next_completion(bench.course, each) for each in bench.learners()}
-    bench.insert([(name, key, 1.0, timezone.now()) for name, key in done.items()])
-    api.mark_stale_many(bench.key, {name: [key] for name, key in done.items()})
-    return service(bench)
-
-
-def signal_async(bench: Bench) -> Result:
-    """Measure what our signal handler adds to one saved completion: medians with it, less medians without."""
-    from completion.models import BlockCompletion
-
-    learner, times = bench.learners()[0], list[Result]()
-    user = get_user_model()._default_manager.get(username=learner.username)
-    for step in range(1, 1 + 2 * SIGNALS):
-        if step == 1 + SIGNALS:
-            post_save.disconnect(sender=BlockCompletion, dispatch_uid="completion_aggregator.completion_saved")
-        block = UsageKey.from_string(bench.generator.next_completion(bench.course, learner, step))
-        times.append({})
-        with measured(times[-1]):
-            BlockCompletion.objects.submit_completion(user, block, 1.0)
-    return {
-        name: median(each[name] for each in times[:SIGNALS]) - median(each[name] for each in times[SIGNALS:])
-        for name in ("cpu_s", "wall_s", "queries")
-    }
-
-
-def storage_bytes(bench: Bench) -> Result:
-    """Return the bytes that tables and indexes, the queue left out, take per learner."""
-    sizes = {
-        "sqlite": "SELECT SUM(pgsize) FROM dbstat s JOIN sqlite_master m USING (name) WHERE m.tbl_name IN ('{}')",
-        "mysql": "SELECT SUM(data_length + index_length) FROM information_schema.tables"
-        " WHERE table_schema = DATABASE() AND table_name IN ('{}')",
-        "postgresql": "SELECT SUM(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname IN ('{}')",
-    }
-    with connection.cursor() as cursor:
-        if connection.vendor == "mysql":
-            cursor.execute(f"ANALYZE TABLE {', '.join(OURS)}")
-            cursor.fetchall()
-        cursor.execute(sizes[connection.vendor].format("', '".join(OURS[:-1])))
-        return {"bytes": int(cursor.fetchone()[0]) // bench.count}
-
-
 #: In the order in which each builds on the one before.
-WORKS: Final[dict[str, Callable[[Bench], Result]]] = {
-    "scratch": everything,
-    "forced": lambda bench: everything(bench, force=True),
-    "storage_bytes": storage_bytes,
-    "incremental": incremental,
-    "republish": everything,
-    "signal_async": signal_async,
-}
+REFRESHES: Final = ("scratch", "forced", "storage_bytes", "incremental", "republish", "signal_async")
+REQUESTS: Final = ("staff_page_100", "list_20", "stats")
+_STANDALONE: Final = "completion_aggregator.platforms.standalone.platform.StandalonePlatform"
 
 
 def main() -> None:
     """Do what the command line says."""
-    work, url, levels, chapters, learners = sys.argv[1:]
+    work, url, levels, chapters, learners, *body = sys.argv[1:]
+    rest = work in (*REQUESTS, "rest_load")
     os.environ |= {"BENCH_DATABASE_URL": url, "BENCH_PROJECTED": LEVELS[levels]}
+    os.environ["BENCH_PLATFORM"] = _STANDALONE if rest else "benchmarks.course.platform"
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
     django.setup()
-    if work != "load":
+    if work not in ("load", "rest_load"):
+        from django.db import connection
+
         connection.settings_dict["NAME"] = connection.settings_dict["TEST"]["NAME"]
-    bench = Bench(int(chapters), int(learners), one_more=work == "republish")
-    print(json.dumps({"load": load, "reset": reset, **WORKS}[work](bench)))
+    print(json.dumps((_request if rest else _refresh)(work, int(chapters), int(learners), *map(Path, body))))
+
+
+def _refresh(work: str, chapters: int, learners: int) -> Result:
+    from benchmarks.refresh import WORKS, Bench
+
+    return WORKS[work](Bench(chapters, learners, one_more=work == "republish"))
+
+
+def _request(work: str, chapters: int, learners: int, body: Path = Path(os.devnull)) -> Result:
+    from benchmarks import rest
+
+    site = rest.Site(chapters, learners)
+    return rest.load(site) if work == "rest_load" else rest.ask(site, work, body)
 
 
 if __name__ == "__main__":

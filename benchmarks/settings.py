@@ -11,6 +11,6 @@ _folder, _slash, _name = str(_database["NAME"]).rpartition("/")
 _mysql = {"CHARSET": "utf8mb4", "COLLATION": "utf8mb4_unicode_ci"} if _database["ENGINE"].endswith("mysql") else {}
 _database["TEST"] = {"NAME": f"{_folder}{_slash}test_{_name}"} | _mysql
 DATABASES = {"default": _database}
-COMPLETION_AGGREGATOR_PLATFORM = "benchmarks.course.platform"
+COMPLETION_AGGREGATOR_PLATFORM = os.environ["BENCH_PLATFORM"]
 COMPLETION_AGGREGATOR_ASYNC_AGGREGATION = True
 COMPLETION_AGGREGATOR_PROJECTED_BLOCK_TYPES = os.environ["BENCH_PROJECTED"].split(",")
