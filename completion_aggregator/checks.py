@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from completion_aggregator.conf import DEFAULTS, PREFIX, projected_block_types, setting
+from completion_aggregator.conf import DEFAULTS, PREFIX, projected_block_types, setting, thresholds, webhooks
 from completion_aggregator.course_graph.blocks import CompletionMode
 
 #: JSON_TABLE and SKIP LOCKED came with these.
@@ -30,6 +31,11 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             problems.append(_wrong(name, f"must be a whole number from 1 on, not {value!r}", "E002"))
     problems += _wrong_modes(setting("COMPLETION_MODES"))
+    for name, number, read in (("THRESHOLDS", "E005", thresholds), ("WEBHOOKS", "E006", webhooks)):
+        try:
+            read()
+        except ImproperlyConfigured as error:
+            problems.append(_error(name, str(error), number))
     if not problems:
         problems += _events_unseen()
     try:
@@ -62,8 +68,12 @@ def database_can_work(
 
 
 def _wrong(name: str, why: str, number: str) -> checks.Error:
+    return _error(name, f"{PREFIX}{name} {why}", number)
+
+
+def _error(name: str, message: str, number: str) -> checks.Error:
     return checks.Error(
-        f"{PREFIX}{name} {why}.",
+        f"{message}.",
         hint=f"The default is {DEFAULTS[name]!r}; docs/reference/settings tells what it does.",
         id=f"completion_aggregator.{number}",
     )

@@ -6,6 +6,8 @@ from completion_aggregator.aggregation.models import (
     CacheGroupInvalidation,
     CourseLeaf,
     CourseProgress,
+    Crossing,
+    Delivery,
     StaleCompletion,
 )
 
@@ -15,5 +17,7 @@ __all__ = [
     "CacheGroupInvalidation",
     "CourseLeaf",
     "CourseProgress",
+    "Crossing",
+    "Delivery",
     "StaleCompletion",
 ]

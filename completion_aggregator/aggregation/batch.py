@@ -39,7 +39,7 @@ class Batch:
     ``old``, ``new``: completions, NaN where there is none. ``times``: microseconds of the completions that were read
     and may have changed something, ``NEVER`` elsewhere. ``whole``: read from all completions. ``settled``: of those,
     the ones for whom nothing can have changed. ``trees``: digest of view and draws. ``activity``: newest completion,
-    visible or not.
+    visible or not. ``forced``: aggregated by force.
     """
 
     course: Course
@@ -49,6 +49,7 @@ class Batch:
     trees: Sequence[str]
     whole: Mask
     settled: Mask
+    forced: Mask
     old: Floats
     new: Floats
     times: NDArray[np.int64]
@@ -59,7 +60,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class _Group:
+class Group:
     """The learners of a batch who see one tree and were read alike: positions in the batch, and their tallies."""
 
     learners: NDArray[np.intp]
@@ -179,17 +180,17 @@ def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Cla
     return Batch(
         course=course, states=rows, sights=sights, views=views, trees=trees, whole=whole,
         settled=whole & fresh & ~forced & ~named & same & (activity == reading.activity),
+        forced=forced,
         old=reading.old, new=reading.new, times=reading.times, unnumbered=reading.unnumbered,
         activity=reading.activity, rebuilt=int((built & damaged).sum()), mended=reading.mended,
     )  # fmt: skip
 
 
-def bring_up_to_date(batch: Batch, *, now: datetime) -> tuple[list[Change], int, list[State]]:
-    """Write the rows that differ and remove those that are to go.
+def bring_up_to_date(batch: Batch, groups: Sequence[Group], *, now: datetime) -> tuple[list[Change], int, list[State]]:
+    """Write the rows that differ and remove those that are to go; *groups* are all of the batch.
 
     Return what was written, how many went, and the new states.
     """
-    groups = list(_groups(batch))
     key = batch.course.key
     whole = [group for group in groups if group.whole]
     user_ids = [batch.states[row].user_id for group in whole for row in group.learners if not batch.settled[row]]
@@ -228,7 +229,8 @@ def tallies_of(
     )
 
 
-def _groups(batch: Batch) -> Iterator[_Group]:
+def groups_of(batch: Batch) -> Iterator[Group]:
+    """Yield the learners in groups, rolled up."""
     alike: dict[tuple[str, bool], list[int]] = {}
     for row, view in enumerate(batch.views):
         alike.setdefault((view.digest, bool(batch.whole[row])), []).append(row)
@@ -238,10 +240,10 @@ def _groups(batch: Batch) -> Iterator[_Group]:
         view, sights = batch.views[rows[0]], [batch.sights[row] for row in rows]
         tallies = tallies_of(view, course.numbers(view), batch.new[learners], batch.times[learners], sights)
         user_ids = [batch.states[row].user_id for row in rows]
-        yield _Group(learners, whole, tallies, projection.project(tallies, course.keys, course.types, levels, user_ids))
+        yield Group(learners, whole, tallies, projection.project(tallies, course.keys, course.types, levels, user_ids))
 
 
-def _touched(batch: Batch, group: _Group) -> Mask:
+def _touched(batch: Batch, group: Group) -> Mask:
     """Return which projected tallies of a group change by the completions that were read."""
     course, projected, view = batch.course, group.projected, group.tallies.view
     sights = [batch.sights[row] for row in group.learners.tolist()]
@@ -252,7 +254,7 @@ def _touched(batch: Batch, group: _Group) -> Mask:
     return changed
 
 
-def _state(batch: Batch, group: _Group, column: int, packed: bytes) -> State:
+def _state(batch: Batch, group: Group, column: int, packed: bytes) -> State:
     row = int(group.learners[column])
     before, sight, tallies, root = batch.states[row], batch.sights[row], group.tallies, group.tallies.view.root
     newest = NEVER if tallies.newest is None else int(tallies.newest[root, column])
@@ -269,6 +271,7 @@ def _state(batch: Batch, group: _Group, column: int, packed: bytes) -> State:
         view=batch.trees[row],
         valid_until=sight.valid_until,
         unnumbered=bool(batch.unnumbered[row]),
+        begun=before.begun or bool(batch.forced[row]) or int(batch.activity[row]) != NEVER,
         leaf_count=len(batch.course.leaves),
     )  # fmt: skip
 

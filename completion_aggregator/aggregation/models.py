@@ -1,4 +1,4 @@
-"""The tables of aggregation: three that other software reads, and three that are ours alone."""
+"""The tables of aggregation: three that other software reads, and five that are ours alone."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -292,3 +292,66 @@ class CourseProgress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.course_id}: {self.percent:.0%}"
+
+
+class Crossing(models.Model):
+    """That a learner reached a threshold in a block, for the ``number``-th time; ``left_at``: when she fell below it.
+
+    A row is written once, under the lock of the learner's ``CourseProgress``, and stays: it is how we know what has
+    been told. ``event_id`` is a UUID.
+
+    .. no_pii:
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, related_name="crossings")
+    # No constraint, for the reason given in CourseProgress.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    block_key = UsageKeyField(max_length=255, case_sensitive=True)
+    block_type = models.CharField(max_length=255)
+    threshold = models.FloatField()
+    number = models.PositiveIntegerField()
+    percent = models.FloatField()
+    reached_at = models.DateTimeField()
+    left_at = models.DateTimeField(null=True)
+    event_id = models.CharField(max_length=36, unique=True)
+
+    class Meta:
+        app_label = "completion_aggregator"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["course", "user", "block_key", "threshold", "number"], name="crossing_place_number_uniq"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} reached {self.threshold:.0%} of {self.block_key}"
+
+
+class Delivery(models.Model):
+    """What one endpoint is to be told, or was: a crossing.
+
+    ``due_at``: not before then; None once there is nothing more to do, delivered or given up.
+
+    .. no_pii:
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    crossing = models.ForeignKey(
+        Crossing, to_field="event_id", db_column="event_id", on_delete=models.CASCADE, related_name="deliveries"
+    )
+    endpoint = models.CharField(max_length=32)
+    due_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    delivered_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, default="", blank=True)
+
+    class Meta:
+        app_label = "completion_aggregator"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["crossing", "endpoint"], name="delivery_event_endpoint_uniq"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["endpoint", "due_at"], name="delivery_endpoint_due_idx")]
+
+    def __str__(self) -> str:
+        return f"{self.crossing_id} to {self.endpoint}"

@@ -12,12 +12,13 @@ from functools import partial
 from time import perf_counter, sleep
 from typing import Final, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import events, leaves, stale, state
-from completion_aggregator.aggregation.batch import bring_up_to_date, gather
+from completion_aggregator.aggregation import events, leaves, stale, state, thresholds
+from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
 from completion_aggregator.aggregation.courses import Course, bounded, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
@@ -135,7 +136,7 @@ def _isolating(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> 
         return RefreshSummary()
     try:
         return _persisting(course_key, ids, wait=wait)
-    except (*_TRANSIENT, UnknownCourse, InvalidCourse):
+    except (*_TRANSIENT, UnknownCourse, InvalidCourse, ImproperlyConfigured):
         raise
     # The border of one unit of work: whatever is wrong with one learner must not stop the others. Nothing of the batch
     # is stored, its rows stay unresolved, and the learner's row keeps the error.
@@ -198,8 +199,10 @@ def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSu
     if get_platform().course_version(course.key) != course.version:
         raise _Republished
     batch = gather(course, {user_id: locked[user_id] for user_id in sorted(claims)}, claims, now=now)
-    changes, removed, states = bring_up_to_date(batch, now=now)
+    groups = list(groups_of(batch))
+    changes, removed, states = bring_up_to_date(batch, groups, now=now)
     state.store(course.row.pk, states, now=now)
+    thresholds.record(batch, groups, now=now)
     resolved = [row for each in claims.values() for row in each.ids]
     stale.resolve(resolved, now=now)
     events.emit_on_commit(course.key, changes, now=now)

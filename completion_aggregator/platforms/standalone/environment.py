@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from environ import ImproperlyConfigured
 
-from completion_aggregator.conf import DEFAULTS, PREFIX
+from completion_aggregator.conf import DEFAULTS, PREFIX, SHORTEST_SECRET, thresholds_in, webhooks_in
 from completion_aggregator.course_graph.blocks import CompletionMode
 from completion_aggregator.exceptions import InvalidSetting
 
@@ -41,7 +41,7 @@ def names(name: str, *, default: tuple[str, ...] = ()) -> list[str]:
 def own_settings() -> dict[str, Any]:
     """Return each ``COMPLETION_AGGREGATOR_*`` setting that the environment gives, by its full name.
 
-    How a value is read follows from the type of the setting's default.
+    How a value is read follows from the type of the setting's default; some have a reader of their own.
     """
     found = {PREFIX + name: _own_setting(PREFIX + name, default) for name, default in DEFAULTS.items()}
     return {name: value for name, value in found.items() if value is not None}
@@ -74,7 +74,24 @@ def parse_modes(raw: str) -> dict[str, str]:
     return {block_type: CompletionMode(mode).value for block_type, mode in dict(modes).items()}
 
 
+def parse_thresholds(raw: str) -> dict[str, tuple[float, ...]]:
+    """Return percents by block type."""
+    return thresholds_in(json.loads(raw))
+
+
+def parse_webhooks(raw: str) -> list[dict[str, str]]:
+    """Return addresses with their secrets."""
+    found: list[dict[str, str]] = json.loads(raw)
+    webhooks_in(found)
+    return found
+
+
 def _own_setting(name: str, default: object) -> Any:
+    if name == PREFIX + "THRESHOLDS":
+        return read(name, parse_thresholds, None, expected='JSON such as {"course": [0.5, 1.0]}, above 0 and up to 1')
+    if name == PREFIX + "WEBHOOKS":
+        expected = f'JSON such as [{{"url": "https://...", "secret": "{SHORTEST_SECRET} characters or more"}}]'
+        return read(name, parse_webhooks, None, expected=expected, secret=True)
     if isinstance(default, bool):
         return read(name, parse_flag, None, expected="true or false")
     if isinstance(default, int):
