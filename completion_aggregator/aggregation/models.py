@@ -253,9 +253,10 @@ class CourseLeaf(models.Model):
 class CourseProgress(models.Model):
     """One learner in one course: the completion vector, the tally of the course, and what they were computed from.
 
-    ``as_of`` is None until the first refresh. ``last_modified`` is the newest visible completion, ``last_activity`` the
-    newest of all. ``unnumbered``: the learner completed blocks that were no leaves when ``leaf_count`` leaves were
-    known. A learner whose refresh failed ``attempts`` times is set aside, with the last error.
+    ``as_of`` is None until the first refresh. ``begun``: the learner has ever completed anything, or was aggregated by
+    force; of others the API says, as it always has, that nothing is known. ``last_modified`` is the newest visible
+    completion, ``last_activity`` the newest of all. ``unnumbered``: the learner completed blocks that were no leaves
+    when ``leaf_count`` leaves were known. A learner whose refresh failed ``attempts`` times is set aside, with the last error.
 
     .. no_pii:
     """
@@ -278,6 +279,7 @@ class CourseProgress(models.Model):
     as_of = models.DateTimeField(null=True)
     valid_until = models.DateTimeField(null=True, db_index=True)
     unnumbered = models.BooleanField(default=False)
+    begun = models.BooleanField(default=False)
     leaf_count = models.PositiveIntegerField(default=0)
     attempts = models.PositiveIntegerField(default=0)
     set_aside_at = models.DateTimeField(null=True, db_index=True)

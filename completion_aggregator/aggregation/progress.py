@@ -200,20 +200,20 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
     course = known_course(course_key)
     sights = get_platform().sights(course_key, course.graph, user_ids, now=timezone.now())
     states = state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
-    built = [user_id for user_id in user_ids if user_id in states and states[user_id].built]
+    begun = [user_id for user_id in user_ids if user_id in states and states[user_id].begun]
     found: dict[int, Standing | None] = dict.fromkeys(user_ids)
-    for tallies, learners in tallies_from_vectors(course, {user_id: sights[user_id] for user_id in built}, states):
+    for tallies, learners in tallies_from_vectors(course, {user_id: sights[user_id] for user_id in begun}, states):
         found |= _standings(course.graph, tallies, learners)
     new = {user_id: sights[user_id] for user_id in user_ids if user_id not in states or not states[user_id].built}
     facts = completions.of_learners(course_key, list(new))
-    begun = set(facts.user_ids.tolist())
-    live = _rolled_up(course_key, course.graph, {user_id: new[user_id] for user_id in new if user_id in begun}, facts)
+    some = set(facts.user_ids.tolist())
+    live = _rolled_up(course_key, course.graph, {user_id: new[user_id] for user_id in new if user_id in some}, facts)
     return found | {standing.user_id: standing for standing in live}
 
 
 def aggregated(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
-    """Return in which of these courses the learner was ever refreshed, or is stale."""
-    found = state.built_courses(user_id, course_keys)
+    """Return in which of these courses the learner has begun, or is stale."""
+    found = state.begun_courses(user_id, course_keys)
     unknown = [key for key in course_keys if key not in found]
     return found | (stale.waiting_of(usernames([user_id]).values(), unknown) if unknown else set())
 

@@ -21,9 +21,9 @@ TABLE: Final = CourseProgress._meta.db_table
 _KEY: Final = ("course_id", "user_id")
 _FIRST: Final = (
     "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "graph_version", "profile",
-    "view", "unnumbered", "leaf_count", "attempts", "error",
+    "view", "unnumbered", "begun", "leaf_count", "attempts", "error",
 )  # fmt: skip
-_FIRST_VALUES: Final = (b"", 0.0, 0.0, 0.0, 0.0, 0.0, "", "", "", False, 0, 0, "")
+_FIRST_VALUES: Final = (b"", 0.0, 0.0, 0.0, 0.0, 0.0, "", "", "", False, False, 0, 0, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class State:
     view: str
     valid_until: datetime | None
     unnumbered: bool
+    begun: bool
     leaf_count: int
     attempts: int
 
@@ -51,7 +52,8 @@ class State:
 
 COLUMNS: Final = (
     "user_id", "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "last_modified",
-    "last_activity", "graph_version", "profile", "view", "valid_until", "unnumbered", "leaf_count", "attempts",
+    "last_activity", "graph_version", "profile", "view", "valid_until", "unnumbered", "begun", "leaf_count",
+    "attempts",
 )  # fmt: skip
 
 # Left to itself the optimiser may read, and so lock, every learner of a small course. Joined in this order it looks up
@@ -94,9 +96,9 @@ def of_learners(course_id: int, user_ids: Collection[int]) -> dict[int, State]:
     return {state.user_id: state for state in map(_state, rows.values_list(*COLUMNS))}
 
 
-def built_courses(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
-    """Return in which of these courses a refresh has ever stored the learner's row."""
-    rows = CourseProgress.objects.filter(user_id=user_id, course__course_key__in=course_keys, as_of__isnull=False)
+def begun_courses(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
+    """Return in which of these courses the learner has begun."""
+    rows = CourseProgress.objects.filter(user_id=user_id, course__course_key__in=course_keys, begun=True)
     return {key for key in rows.values_list("course__course_key", flat=True) if key is not None}
 
 
@@ -111,7 +113,7 @@ def store(course_id: int, states: Sequence[State], *, now: datetime) -> None:
     rows = [
         (
             course_id, s.user_id, s.vector, *s.tally, s.last_modified, s.last_activity, s.graph_version, s.profile,
-            s.view, s.valid_until, s.unnumbered, s.leaf_count, 0, now, "",
+            s.view, s.valid_until, s.unnumbered, s.begun, s.leaf_count, 0, now, "",
         )
         for s in states
     ]  # fmt: skip
@@ -176,7 +178,7 @@ def _lock_mysql(course_id: int, user_ids: Collection[int], *, skip: bool) -> lis
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_MYSQL + (" SKIP LOCKED" if skip else ""), [json.dumps(sorted(user_ids)), course_id])
         states = [_state(tuple(map(_read, row))) for row in cursor.fetchall()]
-    return [replace(each, unnumbered=bool(each.unnumbered)) for each in states]
+    return [replace(each, unnumbered=bool(each.unnumbered), begun=bool(each.begun)) for each in states]
 
 
 def _read(value: Any) -> Any:

@@ -26,7 +26,7 @@ _ENROLLED: Final = (
 _MEAN: Final = "SELECT {nth}, COUNT(*), COALESCE(SUM(p.percent), 0.0)" + _ENROLLED
 _FIGURES: Final = (
     "SELECT COUNT(*), COALESCE(SUM(p.earned), 0.0),"
-    " COALESCE(AVG(CASE WHEN p.as_of IS NOT NULL THEN p.possible END), 0.0)" + _ENROLLED
+    " COALESCE(AVG(CASE WHEN p.begun THEN p.possible END), 0.0)" + _ENROLLED
 )
 
 
@@ -34,7 +34,7 @@ _FIGURES: Final = (
 class CourseFigures:
     """A class in one course: how many are enrolled, and the mean of what they earned and what was possible.
 
-    ``possible`` is the mean over those who were ever refreshed, ``percent`` is earned out of it; 0.0 where there are
+    ``possible`` is the mean over those who have begun, ``percent`` is earned out of it; 0.0 where there are
     none.
     """
 

@@ -145,9 +145,14 @@ def rows(*columns: str) -> set[tuple[Any, ...]]:
 
 
 def states() -> set[tuple[Any, ...]]:
-    """Return the CourseProgress rows, without ids, ``as_of`` and ``error``."""
-    columns = [f.attname for f in CourseProgress._meta.concrete_fields if f.attname not in ("id", "as_of", "error")]
-    return {tuple(map(_plain, row)) for row in CourseProgress.objects.values_list(*columns)}
+    """Return the CourseProgress rows, without what tells how they came to be."""
+    return {tuple(map(_plain, row)) for row in CourseProgress.objects.values_list(*state_columns())}
+
+
+def state_columns() -> list[str]:
+    """Return the columns that ``states`` shows."""
+    history = ("id", "as_of", "error", "begun")
+    return [f.attname for f in CourseProgress._meta.concrete_fields if f.attname not in history]
 
 
 def everything() -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:

@@ -17,6 +17,7 @@ from tests.aggregation.builders import (
     from_scratch,
     learner,
     small,
+    state_columns,
     states,
     tallies,
     waiting,
@@ -176,8 +177,9 @@ def failed_at(nth: int) -> bool:
 
 def states_of_completions(rows: set[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
     """Return states without the count of attempts, which is not of the batch."""
-    at = [f.attname for f in CourseProgress._meta.concrete_fields if f.attname not in ("id", "as_of", "error")]
-    return {tuple(value for name, value in zip(at, row, strict=True) if name != "attempts") for row in rows}
+    return {
+        tuple(value for name, value in zip(state_columns(), row, strict=True) if name != "attempts") for row in rows
+    }
 
 
 def own_id(vendor: str) -> int:
