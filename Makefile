@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench lint format docs lock clean
+.PHONY: help demo serve test bench lint format docs openapi lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -44,6 +44,10 @@ docs: ## Build the documentation into build/docs; a warning is an error.
 	@$(BOOTSTRAP) docs
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
 	@echo "build/docs/index.html"
+
+openapi: ## Write docs/reference/openapi.yaml anew, after a change of the API.
+	@$(BOOTSTRAP) test
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml
 
 lock: ## Compile requirements/*.in into the hashed locks (UPGRADE=--upgrade: to the newest versions).
 	@$(BOOTSTRAP) dev

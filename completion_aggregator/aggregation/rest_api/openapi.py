@@ -1,0 +1,56 @@
+"""The description of the whole API, for drf-spectacular: settings of a site that describe it are in openapi_settings.
+
+The views know nothing of it: what is said of them stands beside them, in ``openapi_v0`` and its siblings.
+"""
+
+from typing import Any, TypeAlias
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+
+Endpoint: TypeAlias = tuple[str, str, str, Any]
+
+#: Addresses of views whose answers are described.
+OURS = ("/completion-aggregator/", "/api/token/")
+
+
+def described(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """Return the endpoints to describe, once the descriptions are known; the first thing that a generation runs."""
+    from completion_aggregator.aggregation.rest_api import openapi_v0, openapi_v1  # noqa: F401 - importing registers
+
+    return [endpoint for endpoint in endpoints if endpoint[0].startswith(OURS)]
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """A token in a header."""
+
+    target_class = "rest_framework.authentication.TokenAuthentication"
+    name = "token"
+    priority = 1
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """Say what the header holds."""
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "`Token` and, after a space, the token that `POST /api/token/` answers with.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """The cookie of a browser that has logged in."""
+
+    target_class = "rest_framework.authentication.SessionAuthentication"
+    name = "session"
+    priority = 1
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        """Say which cookie, and what else a POST needs."""
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": f"The cookie of a browser that logged in. POST also needs the cookie"
+            f" `{settings.CSRF_COOKIE_NAME}`, and its value in the header `X-CSRFToken`.",
+        }
