@@ -15,8 +15,9 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from completion_aggregator.aggregation import progress, roster, stale, state, statistics, summary
+from completion_aggregator.aggregation import deliveries, progress, roster, stale, state, statistics, summary
 from completion_aggregator.aggregation.courses import forget, graph_of
+from completion_aggregator.aggregation.deliveries import DeliveryStatus
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.aggregation.progress import (
     ALL_LEVELS,
@@ -34,6 +35,7 @@ from completion_aggregator.aggregation.refresh import (
 from completion_aggregator.aggregation.roster import Order, Place, Roster, RosterEntry, RosterQuery
 from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
+from completion_aggregator.aggregation.thresholds import ThresholdReached, threshold_reached
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.blocks import CompletionMode
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
@@ -46,6 +48,7 @@ __all__ = [
     "CourseFigures",
     "CourseStatus",
     "CourseSummary",
+    "DeliveryStatus",
     "LearnerProgress",
     "Order",
     "Place",
@@ -57,12 +60,16 @@ __all__ = [
     "SetAside",
     "Standing",
     "Status",
+    "ThresholdReached",
     "completion_changed",
     "completion_mode",
     "course_figures",
     "course_means",
     "course_summary",
+    "delete_delivered",
     "delete_resolved",
+    "deliver",
+    "delivery_status",
     "forget",
     "iter_progress",
     "levels_ask",
@@ -84,6 +91,8 @@ __all__ = [
     "standings_of_learner",
     "status",
     "take_back",
+    "take_back_deliveries",
+    "threshold_reached",
     "whole_roster",
 ]
 
@@ -108,6 +117,10 @@ course_means = statistics.means_of
 mark_stale = stale.mark
 mark_stale_many = stale.mark_many
 mark_expired = state.mark_expired
+deliver = deliveries.deliver
+delivery_status = deliveries.status
+delete_delivered = deliveries.delete_delivered
+take_back_deliveries = deliveries.take_back
 delete_resolved = stale.delete_resolved
 
 

@@ -11,6 +11,7 @@ from completion_aggregator.aggregation.api import (
     CourseSummary,
     LearnerProgress,
     ProgressRecord,
+    ThresholdReached,
     course_summary,
     iter_progress,
     mark_course_stale,
@@ -18,6 +19,7 @@ from completion_aggregator.aggregation.api import (
     mark_stale_many,
     progress_of,
     progress_of_course,
+    threshold_reached,
 )
 from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCourse, UnknownCourse
 
@@ -29,6 +31,7 @@ __all__ = [
     "InvalidCourse",
     "LearnerProgress",
     "ProgressRecord",
+    "ThresholdReached",
     "UnknownCourse",
     "course_summary",
     "iter_progress",
@@ -37,4 +40,5 @@ __all__ = [
     "mark_stale_many",
     "progress_of",
     "progress_of_course",
+    "threshold_reached",
 ]

@@ -367,6 +367,7 @@ def test_the_status_of_a_site_without_trouble(platform: FakePlatform) -> None:
     assert output("aggregator_status") == "Everything is current.\n"
     assert json.loads(output("aggregator_status", "--json")) == {
         "waiting": 0, "oldest": None, "oldest_age_seconds": None, "courses": [], "set_aside": [], "last_runs": [],
+        "deliveries": [],
     }  # fmt: skip
 
 

@@ -23,10 +23,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the status; exit 0 whatever it is."""
         status, now = api.status(), timezone.now()
+        deliveries = api.delivery_status()
         if options["json"]:
-            self.stdout.write(json.dumps(_as_json(status, now), indent=2))
+            shown = _as_json(status, now) | {"deliveries": [_delivery_as_json(each) for each in deliveries]}
+            self.stdout.write(json.dumps(shown, indent=2))
         else:
-            self.stdout.write("\n".join(_as_lines(status, now)))
+            self.stdout.write("\n".join([*_as_lines(status, now), *_delivery_lines(deliveries, now)]))
 
 
 def _as_json(status: api.Status, now: datetime) -> dict[str, Any]:
@@ -72,6 +74,26 @@ def _as_lines(status: api.Status, now: datetime) -> list[str]:
     if status.last_runs:
         lines += ["", "Last refreshed:"]
         lines += [f"  {each.course_key}  {_words(each.refreshed_at, now)} ago" for each in status.last_runs]
+    return lines
+
+
+def _delivery_as_json(each: api.DeliveryStatus) -> dict[str, Any]:
+    return {
+        "endpoint": each.name, "waiting": each.waiting, "oldest": _iso(each.oldest), "failing": each.failing,
+        "given_up": each.given_up, "error": each.error,
+    }  # fmt: skip
+
+
+def _delivery_lines(deliveries: list[api.DeliveryStatus], now: datetime) -> list[str]:
+    lines = ["", "Told of thresholds:"] if deliveries else []
+    for each in deliveries:
+        name = each.name or "an endpoint that is not set any more"
+        oldest = f", oldest {_words(each.oldest, now)}" if each.waiting else ""
+        lines.append(
+            f"  {name}  {each.waiting:,} waiting{oldest}, {each.failing:,} failing, {each.given_up:,} given up"
+        )
+        if each.error:
+            lines.append(f"    last error: {each.error}")
     return lines
 
 

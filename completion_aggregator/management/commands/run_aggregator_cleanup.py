@@ -2,13 +2,18 @@
 
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand
+from django.utils import timezone
 
 from completion_aggregator.aggregation import api
 from completion_aggregator.management.arguments import positive
 from completion_aggregator.meter import meter
+
+#: How long it can be looked up that a webhook was told.
+KEPT: Final = timedelta(days=30)
 
 
 class Command(BaseCommand):
@@ -30,3 +35,5 @@ class Command(BaseCommand):
                 total += deleted
                 progress.show(total, f"{total:,} rows")
         self.stdout.write(f"{total:,} resolved rows deleted.")
+        if told := sum(api.delete_delivered(before=timezone.now() - KEPT)):
+            self.stdout.write(f"{told:,} deliveries deleted that were made more than {KEPT.days} days ago.")

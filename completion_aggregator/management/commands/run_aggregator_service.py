@@ -54,7 +54,9 @@ class Command(BaseCommand):
             "--loop", type=seconds, metavar="SECONDS", help="go on for ever, this long after each run; SIGTERM ends it"
         )
         parser.add_argument(
-            "--retry-set-aside", action="store_true", help="first let the learners who were set aside try again"
+            "--retry-set-aside",
+            action="store_true",
+            help="first let the learners who were set aside try again, and deliveries given up",
         )
         parser.add_argument("--json", action="store_true", help="print the counts of each run as one JSON object")
 
@@ -63,6 +65,8 @@ class Command(BaseCommand):
         stop = Event()
         if options["retry_set_aside"]:
             self.stderr.write(f"{api.take_back():,} learners try again.")
+            if retried := api.take_back_deliveries():
+                self.stderr.write(f"{retried:,} deliveries are tried again.")
         with _stopped_by_signals(stop):
             failed = self._turn(options, stop)
             while options["loop"] is not None and not stop.wait(options["loop"]):
@@ -82,13 +86,15 @@ class Command(BaseCommand):
             return 0
 
     def _run(self, options: dict[str, Any], stop: Event) -> int:
-        """Refresh every waiting course once; return how many could not be read."""
+        """Refresh every waiting course once, and tell who reached a threshold; return how many could not be read."""
         api.mark_expired(now=timezone.now())
         courses = api.pending_courses()
         if options["routing_key"]:
             self._send(courses, options)
+            api.deliver(stopped=stop.is_set)
             return 0
         total, failed = self._refresh(courses, options, stop)
+        api.deliver(stopped=stop.is_set)
         if courses or options["loop"] is None:
             self._tell(total, options)
         return failed

@@ -1,0 +1,289 @@
+"""Tells endpoints of crossings: the receivers of our signal, and webhooks. A delivery is a row, made with its crossing.
+
+At least once to a webhook, with the same Idempotency-Key each time; what receivers write to the database, exactly once.
+"""
+
+import hmac
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from threading import Thread
+from time import monotonic, time
+from typing import Final
+from uuid import UUID
+
+import requests
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.db.models import Count, F, Min, Q, QuerySet
+from django.utils import timezone
+
+from completion_aggregator.aggregation.models import Crossing, Delivery
+from completion_aggregator.aggregation.thresholds import (
+    RECEIVERS,
+    ThresholdReached,
+    endpoint_of,
+    payload,
+    threshold_reached,
+)
+from completion_aggregator.conf import Webhook, webhooks
+from completion_aggregator.exceptions import CompletionAggregatorError
+
+log = logging.getLogger(__name__)
+
+#: Seconds that an endpoint has to answer, from first to last.
+PATIENCE: Final = 10.0
+#: Seconds after which a delivery that was begun and not ended counts as failed: whoever began it is dead.
+LEASE: Final = 6 * PATIENCE
+#: Pauses after a failure double from the first to the longest: all attempts together take about three days.
+FIRST_PAUSE: Final = timedelta(seconds=30)
+LONGEST_PAUSE: Final = timedelta(hours=6)
+MOST_ATTEMPTS: Final = 20
+_PAGE: Final = 100
+_CHUNK: Final = 5000
+
+
+class DeliveryFailed(CompletionAggregatorError):
+    """An endpoint did not take a crossing; the message says why, and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatus:
+    """What one endpoint still has to be told.
+
+    ``name``: the host of a webhook, or "receivers"; an endpoint that is set no longer has none. ``failing``: how many
+    of those that wait have failed before. ``error``: the newest.
+    """
+
+    name: str
+    waiting: int
+    oldest: datetime | None
+    failing: int
+    given_up: int
+    error: str
+
+
+def deliver(*, stopped: Callable[[], bool] = lambda: False, seconds: float = 30.0, patience: float = PATIENCE) -> int:
+    """Tell every endpoint what is due; return how many deliveries were made.
+
+    Stops after about *seconds*, shared evenly by the endpoints. A webhook that fails rests until the next call, so that
+    one that hangs does not hold up much. Any number of processes may do this at once. Call it outside of transactions.
+    """
+    told, send = 0, _senders(patience)
+    for endpoint in send:
+        until = monotonic() + seconds / len(send)
+        for pk in _due(endpoint):
+            if stopped() or monotonic() >= until:
+                break
+            done = send[endpoint](pk)
+            told += done is True
+            if done is False and endpoint != RECEIVERS:
+                break
+    return told
+
+
+def status() -> list[DeliveryStatus]:
+    """Return what each endpoint waits for, of those that are set or have something left."""
+    names = {RECEIVERS: RECEIVERS} if threshold_reached.has_listeners() else {}
+    names |= {endpoint_of(each): each.host for each in webhooks()}
+    open_rows = Q(due_at__isnull=False)
+    counted = Delivery.objects.filter(delivered_at__isnull=True).values("endpoint")
+    counts = counted.annotate(
+        waiting=Count("id", filter=open_rows),
+        oldest=Min("crossing__reached_at", filter=open_rows),
+        failing=Count("id", filter=open_rows & ~Q(error="")),
+        given_up=Count("id", filter=Q(due_at__isnull=True)),
+    )
+    found = {row.pop("endpoint"): row for row in counts}
+    nothing = {"waiting": 0, "oldest": None, "failing": 0, "given_up": 0}
+    return [
+        DeliveryStatus(name=names.get(endpoint, ""), error=_newest_error(endpoint), **found.get(endpoint, nothing))
+        for endpoint in dict.fromkeys([*names, *sorted(found)])
+    ]
+
+
+def take_back() -> int:
+    """Try again what was given up. Return how many deliveries."""
+    return _given_up().update(due_at=timezone.now(), attempts=0)
+
+
+def delete_delivered(*, before: datetime) -> Iterator[int]:
+    """Delete deliveries made before a moment, in chunks; yield how many each. Crossings stay: they are what we know."""
+    rows = Delivery.objects.filter(delivered_at__lt=before).order_by("id")
+    while ids := list(rows.values_list("id", flat=True)[:_CHUNK]):
+        yield Delivery.objects.filter(pk__in=ids)._raw_delete(connection.alias)
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Return what the header Completion-Signature says of a post."""
+    return "sha256=" + hmac.digest(secret.encode(), timestamp.encode() + b"." + body, "sha256").hex()
+
+
+def _senders(patience: float) -> Mapping[str, Callable[[int], bool | None]]:
+    """Return how each endpoint is told: True when it was, False when that failed, None if there was nothing to do.
+
+    Only of those that are there: what waits for another is left for a process that has it.
+    """
+
+    def post_to(webhook: Webhook) -> Callable[[int], bool | None]:
+        return lambda pk: _post(pk, webhook, patience)
+
+    senders: dict[str, Callable[[int], bool | None]] = {}
+    if threshold_reached.has_listeners():
+        senders[RECEIVERS] = _announce
+    return senders | {endpoint_of(each): post_to(each) for each in webhooks()}
+
+
+def _due(endpoint: str) -> Iterator[int]:
+    """Yield the deliveries that are due, oldest first, each once."""
+    now, seen = timezone.now(), set[int]()
+    rows = Delivery.objects.filter(endpoint=endpoint, due_at__lte=now).order_by("due_at", "id")
+    while page := [pk for pk in rows.values_list("id", flat=True)[: _PAGE + len(seen)] if pk not in seen]:
+        seen.update(page)
+        yield from page
+
+
+def _announce(pk: int) -> bool | None:
+    """Send the signal, in the transaction that marks it delivered."""
+    try:
+        with transaction.atomic():
+            row = _lock(pk)
+            if row is None:
+                return None
+            threshold_reached.send(sender=ThresholdReached, reached=_reached(row))
+            _delivered(pk)
+    # The border to strangers' code: whatever is wrong with a receiver, nothing of it stands, and the others go on.
+    except Exception as error:
+        log.exception("receiver failed delivery=%s", pk)
+        Delivery.objects.filter(pk=pk).update(attempts=F("attempts") + 1)
+        _failed(pk, f"{type(error).__name__}: {error}")
+        return False
+    return True
+
+
+def _post(pk: int, webhook: Webhook, patience: float) -> bool | None:
+    """Claim a delivery, so that no other process sends it at the same time, and post it outside of transactions."""
+    with transaction.atomic():
+        row = _lock(pk)
+        if row is None:
+            return None
+        row.attempts += 1
+        row.due_at = timezone.now() + timedelta(seconds=LEASE)
+        row.save(update_fields=["attempts", "due_at"])
+    try:
+        body = json.dumps(payload(_reached(row))).encode()
+        _within(patience, lambda: _request(webhook, row.crossing_id, body, patience))
+    except DeliveryFailed as error:
+        log.warning("not delivered delivery=%s host=%s attempt=%d: %s", pk, webhook.host, row.attempts, error)
+        _failed(pk, str(error), attempts=row.attempts)
+        return False
+    _delivered(pk)
+    return True
+
+
+def _lock(pk: int) -> Delivery | None:
+    """Lock and return a delivery that is still due, unless another process has it.
+
+    By its primary key alone: a lock on a range would make whoever records a crossing wait.
+    """
+    skip = connection.features.has_select_for_update_skip_locked
+    rows: QuerySet[Delivery] = Delivery.objects.select_for_update(skip_locked=skip)
+    return rows.filter(pk=pk, due_at__lte=timezone.now()).first()
+
+
+def _reached(row: Delivery) -> ThresholdReached:
+    """Return what is to be told. Raises DeliveryFailed if the user is gone."""
+    model = get_user_model()
+    crossing = Crossing.objects.select_related("course").filter(event_id=row.crossing_id).first()
+    users = model._default_manager.filter(pk=crossing.user_id) if crossing else model._default_manager.none()
+    username = users.values_list(model.USERNAME_FIELD, flat=True).first()
+    if crossing is None or username is None:
+        raise DeliveryFailed("the user is gone")
+    return ThresholdReached(
+        event_id=UUID(crossing.event_id),
+        user_id=crossing.user_id,
+        username=username,
+        course_key=crossing.course.course_key,
+        block_key=crossing.block_key,
+        block_type=crossing.block_type,
+        threshold=crossing.threshold,
+        percent=crossing.percent,
+        reached_at=crossing.reached_at,
+        crossing=crossing.number,
+    )
+
+
+def _delivered(pk: int) -> None:
+    Delivery.objects.filter(pk=pk).update(due_at=None, delivered_at=timezone.now(), error="")
+
+
+def _failed(pk: int, error: str, *, attempts: int | None = None) -> None:
+    """Try again later, or give up; with *attempts*, only if nobody else has tried since."""
+    rows = Delivery.objects.filter(pk=pk, delivered_at__isnull=True)
+    if attempts is not None:
+        rows = rows.filter(attempts=attempts)
+    for tried in rows.values_list("attempts", flat=True):
+        pause = min(FIRST_PAUSE * 2 ** min(tried - 1, 30), LONGEST_PAUSE)
+        due_at = timezone.now() + pause if tried < MOST_ATTEMPTS else None
+        rows.update(due_at=due_at, error=error[:500])
+
+
+def _request(webhook: Webhook, event_id: str, body: bytes, patience: float) -> None:
+    timestamp = str(int(time()))
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": event_id,
+        "Completion-Timestamp": timestamp,
+        "Completion-Signature": signature(webhook.secret, timestamp, body),
+    }
+    with requests.Session() as session:
+        session.trust_env = not webhook.is_local  # proxies and their like are for other machines
+        try:
+            # The body of the answer is of no interest, and not read.
+            answer = session.post(
+                webhook.url, data=body, headers=headers, timeout=patience, allow_redirects=False, stream=True
+            )
+        except requests.RequestException as error:
+            # The whole message has the address in it.
+            raise DeliveryFailed(f"no answer: {type(error).__name__}") from None
+        answer.close()
+    if answer.is_redirect:
+        raise DeliveryFailed(f"answered {answer.status_code}: redirects are not followed")
+    if not 200 <= answer.status_code < 300:
+        raise DeliveryFailed(f"answered {answer.status_code}")
+
+
+def _within(seconds: float, work: Callable[[], None]) -> None:
+    """Do *work*, which ends in an answer or DeliveryFailed, and wait so long for it.
+
+    An endpoint that sends a byte now and then never reaches the time-out of a socket. Such a thread is left to itself.
+    """
+    ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            ends.put(error)
+        else:
+            ends.put(None)
+
+    Thread(target=run, name="delivery", daemon=True).start()
+    try:
+        error = ends.get(timeout=seconds)
+    except Empty:
+        raise DeliveryFailed(f"no answer within {seconds:g} s") from None
+    if error is not None:
+        raise error
+
+
+def _given_up() -> QuerySet[Delivery]:
+    return Delivery.objects.filter(delivered_at__isnull=True, due_at__isnull=True)
+
+
+def _newest_error(endpoint: str) -> str:
+    rows = Delivery.objects.filter(endpoint=endpoint, delivered_at__isnull=True).exclude(error="")
+    return rows.order_by("-id").values_list("error", flat=True).first() or ""
