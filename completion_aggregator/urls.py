@@ -5,6 +5,7 @@ from django.urls import include, path
 from completion_aggregator.aggregation.rest_api import progress_bar
 
 urlpatterns = [
+    path("v2/", include("completion_aggregator.aggregation.rest_api.v2.urls", namespace="completion_api_v2")),
     path("v1/", include("completion_aggregator.api.v1.urls", namespace="completion_api_v1")),
     path("v0/", include("completion_aggregator.api.v0.urls", namespace="completion_api_v0")),
     path("progress_bar/<course_key>/", progress_bar.course_progress_bar, name="completion-progress-bar"),

@@ -43,7 +43,10 @@ class BlockSummary:
 
 @dataclass(frozen=True, slots=True)
 class CourseSummary:
-    """A class in one course. ``histogram``: learners by course percent, in tenths, the last one with 100 % included."""
+    """A class in one course: how many started, are half through, and finished; the mean percent and the deciles.
+
+    ``histogram``: learners by course percent, in tenths, the last one with 100 % included.
+    """
 
     course_key: CourseKey
     title: str
@@ -52,6 +55,9 @@ class CourseSummary:
     blocks: tuple[BlockSummary, ...]
     histogram: tuple[int, ...]
     deciles: tuple[float, ...] = ()
+    started: int = 0
+    half: int = 0
+    finished: int = 0
 
 
 @dataclass(slots=True)
@@ -113,6 +119,9 @@ def summary_of(course_key: CourseKey, *, levels: Collection[str] | None = None) 
         blocks=tuple(_blocks(course.graph, {b: counted[b] for b in sorted(counted) if asked(types[b], levels)})),
         histogram=whole.histogram,
         deciles=deciles_of(whole.values, whole.counts),
+        started=whole.started,
+        half=whole.at_least(0.5),
+        finished=whole.at_least(1.0),
     )
 
 

@@ -47,6 +47,7 @@ def test_a_summary_counts_the_class_at_every_block_asked_for(platform: FakePlatf
     assert summary.mean == pytest.approx((2 * 1.0 + 2 * 0.2) / 10)
     assert summary.histogram == (6, 0, 2, 0, 0, 0, 0, 0, 0, 2)
     assert summary.deciles == (0.0,) * 6 + (0.2, 0.2, 1.0)
+    assert (summary.started, summary.half, summary.finished) == (4, 2, 2)
     first, second = summary.blocks
     assert first == api.BlockSummary(
         block_key=str(usage("chapter", "c1")), block_type="chapter", title="c1", depth=1, learners=10, started=4,
