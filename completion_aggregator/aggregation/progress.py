@@ -41,6 +41,7 @@ ALL_LEVELS: Final = frozenset({"all"})
 RECORDS_AT_ONCE: Final = 100
 
 _kept_blocks: Final[WeakKeyDictionary[View, "Blocks"]] = WeakKeyDictionary()
+_kept_numbers: Final[WeakKeyDictionary[View, tuple[LeafNumbers, NDArray[np.intp]]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +212,16 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
     return found | {standing.user_id: standing for standing in live}
 
 
+def stored_standings(course: KnownCourse, user_ids: Sequence[int]) -> dict[int, Standing]:
+    """Return where these learners, who were refreshed before, stand by their completion vectors, with two queries."""
+    sights = get_platform().sights(course.key, course.graph, user_ids, now=timezone.now())
+    states = state.of_learners(course.row.pk, user_ids)
+    found: dict[int, Standing] = {}
+    for tallies, learners in tallies_from_vectors(course, sights, states):
+        found |= _standings(course.graph, tallies, learners)
+    return found
+
+
 def aggregated(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
     """Return in which of these courses the learner has begun, or is stale."""
     found = state.begun_courses(user_id, course_keys)
@@ -251,10 +262,9 @@ def tallies_from_vectors(
         whose = {user_ids[row]: nth for nth, row in enumerate(broken)}
         facts = completions.of_learners(course.key, list(whose))
         values[broken, :-1], _ = _spread(course.key, course.leaves, whose, facts)
-    rows, keys = {user_id: row for row, user_id in enumerate(user_ids)}, course.graph.keys
+    rows = {user_id: row for row, user_id in enumerate(user_ids)}
     for view, learners in _by_view(course.graph, sights):
-        at = [rows[user_id] for user_id in learners]
-        numbers = course.leaves.find([keys[block] for block in view.leaves.tolist()])
+        at, numbers = [rows[user_id] for user_id in learners], _leaf_numbers(course, view)
         yield tallies_of(view, numbers, values[at], None, [sights[user_id] for user_id in learners]), learners
 
 
@@ -262,12 +272,10 @@ def tallies_from_facts(
     course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight], facts: Completions
 ) -> Iterator[tuple[Tallies, list[int]]]:
     """Yield the tallies of these learners, a group who see one tree at a time; *facts* may be of others, too."""
-    numbers = numbering_of(graph)
-    rows, keys = {user_id: row for row, user_id in enumerate(sights)}, graph.keys
-    values, times = _spread(course_key, numbers, rows, facts)
+    rows, positions = {user_id: row for row, user_id in enumerate(sights)}, graph.completable_positions
+    values, times = _spread(course_key, numbering_of(graph), rows, facts)
     for view, user_ids in _by_view(graph, sights):
-        at = [rows[user_id] for user_id in user_ids]
-        leaves = numbers.of([keys[block] for block in view.leaves.tolist()])
+        at, leaves = [rows[user_id] for user_id in user_ids], positions[view.leaves]
         yield tallies_of(view, leaves, values[at], times[at], [sights[user_id] for user_id in user_ids]), user_ids
 
 
@@ -341,6 +349,16 @@ def _standings(
         )
         for column, user_id in enumerate(user_ids)
     }
+
+
+def _leaf_numbers(course: KnownCourse, view: View) -> NDArray[np.intp]:
+    """Return the leaf numbers of the view's leaves, -1 for one that has none yet."""
+    kept = _kept_numbers.get(view)
+    if kept is None or kept[0] is not course.leaves:
+        keys = course.graph.keys  # made anew at each look
+        numbers = course.leaves.find([keys[block] for block in view.leaves.tolist()])
+        kept = _kept_numbers[view] = course.leaves, numbers
+    return kept[1]
 
 
 def _blocks(graph: CourseGraph, view: View) -> Blocks:

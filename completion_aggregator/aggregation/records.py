@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from io import StringIO
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from completion_aggregator.aggregation.progress import ProgressRecord
+if TYPE_CHECKING:  # the description of the API asks for the columns before there are any models
+    from completion_aggregator.aggregation.progress import ProgressRecord
 
 COLUMNS: Final = (
     "username",
@@ -32,7 +33,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 Row: TypeAlias = tuple[Any, ...]
 
 
-def rows(course_id: str, records: Iterable[ProgressRecord]) -> Iterator[Row]:
+def rows(course_id: str, records: "Iterable[ProgressRecord]") -> Iterator[Row]:
     """Yield the rows of an export. A time is aware or None."""
     for each in records:
         tally = each.tally

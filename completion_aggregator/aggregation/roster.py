@@ -272,7 +272,7 @@ def _entries(course: KnownCourse, rows: Sequence[_Row], *, blocks: bool) -> tupl
     new = [row.user_id for row in rows if row.as_of is None]
     live = progress.live_standings(course.key, new) if new else {}
     built = [row.user_id for row in rows if row.as_of is not None] if blocks else []
-    standings = progress.standings_of_class(course.key, built) if built else {}
+    standings = progress.stored_standings(course, built) if built else {}
     return tuple(
         _stored(row, row.as_of, names[row.user_id], standings.get(row.user_id))
         if row.as_of is not None
