@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
+from completion_aggregator.aggregation.rest_api import openapi_components, openapi_components_v2, openapi_webhooks
+
 Endpoint: TypeAlias = tuple[str, str, str, Any]
 
 #: Addresses of views whose answers are described.
@@ -16,9 +18,16 @@ OURS = ("/completion-aggregator/", "/api/token/")
 
 def described(endpoints: list[Endpoint]) -> list[Endpoint]:
     """Return the endpoints to describe, once the descriptions are known; the first thing that a generation runs."""
-    from completion_aggregator.aggregation.rest_api import openapi_v0, openapi_v1  # noqa: F401 - importing registers
+    from completion_aggregator.aggregation.rest_api import openapi_v0, openapi_v1, openapi_v2  # noqa: F401 - importing registers
 
     return [endpoint for endpoint in endpoints if endpoint[0].startswith(OURS)]
+
+
+def completed(result: dict[str, Any], **context: Any) -> dict[str, Any]:
+    """Return the description with the shapes that operations refer to, and with what we post to others."""
+    schemas = {**openapi_components.SCHEMAS, **openapi_components_v2.SCHEMAS}
+    components = result["components"] | {"schemas": dict(sorted(schemas.items()))}
+    return result | {"components": components, "webhooks": openapi_webhooks.WEBHOOKS}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-from completion_aggregator.aggregation.rest_api.openapi_components import SCHEMAS
-
 DESCRIPTION: Final = """\
 How far the learners of a course are: what each has completed of what they can see, summed up over units, subsections,
 sections and the course.
@@ -21,9 +19,8 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
         {"name": "v0", "description": "As v1, for older clients; and to complete a block."},
         {"name": "log in", "description": "How programs log in to a standalone site."},
     ],
-    "APPEND_COMPONENTS": {"schemas": SCHEMAS},
     "PREPROCESSING_HOOKS": ["completion_aggregator.aggregation.rest_api.openapi.described"],
-    "POSTPROCESSING_HOOKS": [],
+    "POSTPROCESSING_HOOKS": ["completion_aggregator.aggregation.rest_api.openapi.completed"],
     # The interactive page and all that it loads come from the site itself.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
