@@ -17,7 +17,7 @@ class InvalidCourse(CompletionAggregatorError):
     """The blocks handed over do not form a course; the message names the block."""
 
 
-class DamagedGraph(CompletionAggregatorError):
+class DamagedGraph(InvalidCourse):
     """Stored bytes are not a course graph that we wrote: import the course again."""
 
 

@@ -62,7 +62,7 @@ def username_of(values: Mapping[str, Any]) -> str | None:
     username = values.get("username")
     if username is None or username == "":
         return None
-    if not isinstance(username, str):
+    if not isinstance(username, str) or not is_text(username):
         raise ParseError("Invalid username value: it must be text.")
     return username
 
@@ -72,7 +72,7 @@ def fields_of(values: Mapping[str, Any]) -> Fields:
     asked = dict.fromkeys(_texts("requested_fields", values.get("requested_fields")))
     unknown = asked.keys() - {MEAN, USERNAME} - block_types() - get_platform().aggregator_types()
     if unknown:
-        raise ParseError(f"Invalid requested_fields value(s): {unknown}")
+        raise ParseError(f"Invalid requested_fields value(s): {{{', '.join(map(repr, sorted(unknown)))}}}")
     return Fields(
         block_types=tuple(each for each in asked if each not in (MEAN, USERNAME)),
         mean=MEAN in asked,
@@ -95,7 +95,7 @@ def user_ids_of(values: Mapping[str, Any]) -> frozenset[int] | None:
     texts = [each for each in texts if each != ""]
     bad = [each for each in texts if not _is_id(each)]
     if bad:
-        raise ParseError(f"Invalid user_ids value(s): {{{', '.join(map(repr, bad[:5]))}}}")
+        raise ParseError(f"Invalid user_ids value(s): {{{', '.join(map(_shown, bad[:5]))}}}")
     if len(texts) > MOST_USER_IDS:
         raise ParseError(f"Invalid user_ids value(s): more than {MOST_USER_IDS:,} at once")
     return frozenset(map(int, texts))
@@ -104,6 +104,15 @@ def user_ids_of(values: Mapping[str, Any]) -> frozenset[int] | None:
 def is_true(value: Any) -> bool:
     """Return whether a query parameter says yes: ``true``, in any case."""
     return isinstance(value, str) and value.lower() == "true"
+
+
+def is_text(text: str) -> bool:
+    """Return whether *text* can be written down: half a surrogate pair, which JSON can spell, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flag(value: Any) -> bool:
@@ -120,11 +129,18 @@ def _texts(name: str, given: Any) -> list[str]:
 def _block_key(text: Any) -> str | None:
     if text is None or text == "":
         return None
+    if not isinstance(text, str) or not is_text(text):
+        raise NotFound(f"Invalid block key: '{_shown(text)}'.")
     try:
         # A plus sign that was not escaped arrives as a space.
-        return str(UsageKey.from_string(text.replace(" ", "+") if isinstance(text, str) else text))
-    except (InvalidKeyError, TypeError, AttributeError):
+        return str(UsageKey.from_string(text.replace(" ", "+")))
+    except InvalidKeyError:
         raise NotFound(f"Invalid block key: '{text}'.") from None
+
+
+def _shown(value: Any) -> str:
+    """Return *value* as a message shows it: lists and objects, which may be as deep as they like, by their type."""
+    return repr(value) if isinstance(value, str | int | float) else type(value).__name__
 
 
 def _is_id(value: Any) -> bool:

@@ -7,19 +7,23 @@ from typing import Any, cast
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from opaque_keys.edx.keys import CourseKey
-from rest_framework import renderers
+from rest_framework import parsers, renderers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.pagination import PageNumberPagination
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from completion_aggregator.aggregation.rest_api.pages import pagination_class
 from completion_aggregator.aggregation.rest_api.parameters import username_of, values_of
+from completion_aggregator.aggregation.rest_api.parsers import JSONParser
 from completion_aggregator.aggregation.rest_api.renderers import JSONRenderer
 from completion_aggregator.conf import setting
 from completion_aggregator.ports import get_platform
@@ -34,6 +38,18 @@ class ProgressView(APIView):
         """Return those of ``API_AUTHENTICATION_CLASSES``, or else those of the REST framework's settings."""
         paths: Sequence[str] = setting("API_AUTHENTICATION_CLASSES")
         return [import_string(path)() for path in paths] if paths else super().get_authenticators()
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Return the request as the REST framework has it; a charset that is none is taken for UTF-8."""
+        try:
+            b"".decode(request.encoding or "utf-8")
+        except (LookupError, ValueError):
+            request.encoding = "utf-8"
+        return super().initialize_request(request, *args, **kwargs)
+
+    def get_parsers(self) -> list[BaseParser]:
+        """Return the site's parsers, with our JSON in the place of the usual one."""
+        return [JSONParser() if type(parser) is parsers.JSONParser else parser for parser in super().get_parsers()]
 
     def get_renderers(self) -> list[BaseRenderer]:
         """Return the site's renderers, with our JSON in the place of the usual one."""
@@ -68,7 +84,7 @@ class CompletionViewMixin(ProgressView):
         """The pages of this request."""
         return self.pagination_class()
 
-    @cached_property
+    @property
     def values(self) -> Mapping[str, Any]:
         """The parameters of the request. Raises ParseError."""
         return values_of(self.request)
@@ -96,16 +112,23 @@ class CompletionViewMixin(ProgressView):
         return self._requested_user
 
     def _may_read_all(self) -> bool:
-        asking = self.request.user
-        if asking.is_staff and asking.is_active:
+        if self._is_site_staff():
             return True
-        return self._course_key is not None and get_platform().may_read(asking, self._course_key)
+        return self._course_key is not None and get_platform().may_read(self.request.user, self._course_key)
+
+    def _is_site_staff(self) -> bool:
+        return bool(self.request.user.is_staff and self.request.user.is_active)
 
     def _named(self, username: str) -> AbstractBaseUser:
         """Return the user of this name. Course staff learn no more than that it is nobody of their course."""
         user = user_named(username)
-        if user is None:
-            raise self._not_enrolled(username) if not self.request.user.is_staff else NotFound
+        if self._is_site_staff():
+            if user is None:
+                raise NotFound
+            return user
+        # Before anything else is looked at, and in the words of the request: all others are answered alike.
+        if user is None or self._course_key is None or not get_platform().is_enrolled(self._course_key, user.pk):
+            raise self._not_enrolled(username)
         return user
 
     def _not_enrolled(self, username: str) -> NotFound:
@@ -123,8 +146,11 @@ def user_named(username: str) -> AbstractBaseUser | None:
     if "\0" in username:  # PostgreSQL would refuse to look
         return None
     users, field = get_user_model()._default_manager, get_user_model().USERNAME_FIELD
-    exact = users.filter(**{field: username}).first()
-    if exact is not None:
-        return exact
-    alike = list(users.filter(**{f"{field}__iexact": username})[:2])
+    # Some databases also take letters with and without accents, and with spaces behind them, for the same.
+    exact = [user for user in users.filter(**{field: username}) if user.get_username() == username]
+    alike = exact or [
+        user
+        for user in users.filter(**{f"{field}__iexact": username})
+        if user.get_username().casefold() == username.casefold()
+    ]
     return alike[0] if len(alike) == 1 else None

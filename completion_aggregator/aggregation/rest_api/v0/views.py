@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from completion.models import BlockCompletion
+from completion.waffle import ENABLE_COMPLETION_TRACKING_SWITCH
 from django.http import HttpResponse
 from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey, UsageKey
@@ -38,9 +39,9 @@ class CompletionDetailView(CompletionViewMixin):
         """Return the learner's progress in the course."""
         self._course_key = key = course_key_of(course_key)
         user = self.user
-        fields = v1.rooted(fields_of(self.values), key)
-        if not get_platform().is_enrolled(key, user.pk):
+        if not get_platform().is_enrolled(key, user.pk):  # before any look at the course
             raise NotFound
+        fields = v1.rooted(fields_of(self.values), key)
         mean = api.course_means([key])[key] if fields.mean else None
         username = user.get_username() if fields.username else None
         standing = api.standings_of_learner(user.pk, [key])[key]
@@ -61,11 +62,10 @@ class CompletionBlockUpdateView(CompletionViewMixin):
         completion = completion_of(request.data)
         if completion is None:
             return _refused(400, "The body must be a JSON object with a number from 0 to 1 as its 'completion'.")
-        try:
-            key = CourseKey.from_string(course_key)
-            block = UsageKey.from_string(block_key).map_into_course(key)
-        except (InvalidKeyError, AttributeError):
+        keys = keys_of(course_key, block_key)
+        if keys is None:
             return _refused(404, "There is no such course, or no such block in it.")
+        key, block = keys
         if not get_platform().is_enrolled(key, int(request.user.pk or 0)):
             return _refused(404, "You have no active enrollment in this course.")
         mode = mode_of(key, block)
@@ -73,6 +73,8 @@ class CompletionBlockUpdateView(CompletionViewMixin):
             return _refused(404, "There is no such block in this course.")
         if mode is not CompletionMode.COMPLETABLE:
             return _refused(400, "Blocks of this type cannot be completed.")
+        if not ENABLE_COMPLETION_TRACKING_SWITCH.is_enabled():
+            return _refused(409, "This site does not track completion: its switch for that is off.")
         _, is_new = BlockCompletion.objects.submit_completion(request.user, block, completion)
         return HttpResponse(status=201 if is_new else 200)
 
@@ -89,10 +91,23 @@ def completion_of(body: Any) -> float | None:
     return number if math.isfinite(number) and 0.0 <= number <= 1.0 else None
 
 
+def keys_of(course_text: str, block_text: str) -> tuple[CourseKey, UsageKey] | None:
+    """Return the keys of a course and a block; None where they are none, or the block is of another course.
+
+    Keys of old blocks lack the run: it is filled in.
+    """
+    try:
+        course_key, block_key = CourseKey.from_string(course_text), UsageKey.from_string(block_text)
+    except InvalidKeyError:
+        return None
+    theirs = block_key.context_key
+    if isinstance(theirs, CourseKey) and theirs.is_course and theirs.run is None:
+        block_key = block_key.map_into_course(theirs.replace(run=course_key.run))
+    return (course_key, block_key) if block_key.context_key == course_key else None
+
+
 def mode_of(course_key: CourseKey, block_key: UsageKey) -> CompletionMode | None:
     """Return how the block takes part in completion; None where the course, as it is now, has no such block."""
-    if block_key.course_key != course_key:
-        return None
     try:
         return api.completion_mode(course_key, block_key)
     except (UnknownCourse, InvalidCourse):

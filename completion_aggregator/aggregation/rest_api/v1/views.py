@@ -1,7 +1,7 @@
 """Version 1: lists of a learner's courses, one course with one learner or everybody, and its figures."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from opaque_keys.edx.keys import CourseKey, UsageKey
@@ -22,6 +22,9 @@ from completion_aggregator.aggregation.rest_api.renderers import Entries
 from completion_aggregator.aggregation.rest_api.views import CompletionViewMixin
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import get_platform
+
+#: Names of roles in one request; a site has a dozen.
+MOST_ROLES: Final = 100
 
 
 class CompletionListView(CompletionViewMixin):
@@ -56,6 +59,9 @@ class CompletionDetailView(CompletionViewMixin):
     def _detail(self, course_text: str) -> Response:
         self._course_key = course_key = course_key_of(course_text)
         user = self.user
+        # First of all: whoever is not enrolled learns nothing of the course, not even which blocks it has.
+        if self._requested_user is not None and not get_platform().is_enrolled(course_key, user.pk):
+            raise self._not_enrolled(user.get_username())
         fields = rooted(fields_of(self.values), course_key)
         user_ids = user_ids_of(self.values)
         mean = api.course_means([course_key])[course_key] if fields.mean else None
@@ -65,8 +71,6 @@ class CompletionDetailView(CompletionViewMixin):
             standings = standings_of_class(course_key, [pk for pk, _ in page])
             makers = [make(course_key, standings[pk], username=name, mean=mean) for pk, name in page]
             return self._paged(Entries(makers))
-        if not get_platform().is_enrolled(course_key, user.pk):
-            raise self._not_enrolled(user.get_username())
         one = self._paginate([user] if user_ids is None or user.pk in user_ids else [])
         found = api.standings_of_learner(user.pk, [course_key]) if one else {}
         name = user.get_username() if fields.username else None
@@ -134,4 +138,7 @@ def cohort_of(values: Mapping[str, Any]) -> int | None:
 
 def roles_of(text: str) -> tuple[str, ...]:
     """Return the names in a list with commas."""
-    return tuple(role for role in map(str.strip, text.split(",")) if role and "\0" not in role)
+    names = dict.fromkeys(role for role in map(str.strip, text.split(",")) if role and "\0" not in role)
+    if len(names) > MOST_ROLES:
+        raise ParseError(f"Invalid exclude_roles value(s): more than {MOST_ROLES} at once")
+    return tuple(names)
