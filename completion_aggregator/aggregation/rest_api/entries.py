@@ -1,13 +1,16 @@
 """The entries of v0 and v1: one learner in one course, as clients know it."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation.api import Standing
+from completion_aggregator.aggregation.progress import Blocks
 from completion_aggregator.aggregation.rest_api.parameters import Fields
+from completion_aggregator.aggregation.rest_api.renderers import dumps
+from completion_aggregator.aggregation.rest_api.stencils import Stencil
 from completion_aggregator.conf import block_types
 
 Entry: TypeAlias = dict[str, Any]
@@ -33,29 +36,45 @@ class EntryMaker:
     def __init__(self, fields: Fields, *, tally: Tally = tally_v1) -> None:
         self._fields = fields
         self._tally = tally
-        self._rows: dict[int, dict[str, list[tuple[int, str]]]] = {}
+        self._rows: dict[Blocks, dict[str, list[tuple[int, str]]]] = {}
+        self._stencils: dict[Blocks, Stencil | None] = {}
 
     def __call__(
         self, course_key: CourseKey, standing: Standing | None, *, username: str | None, mean: float | None
-    ) -> Callable[[], Entry]:
-        """Return what makes the entry of a learner in a course; no standing: nothing was ever aggregated there."""
-        return partial(self._entry, str(course_key), standing, username, mean)
+    ) -> "LearnerEntry":
+        """Return the entry to be of a learner in a course; no standing: nothing was ever aggregated there."""
+        return LearnerEntry(self, str(course_key), standing, username, mean)
 
-    def _entry(self, course_key: str, standing: Standing | None, username: str | None, mean: float | None) -> Entry:
-        sums: list[Any] = [_NOTHING] if standing is None else standing.sums.tolist()
-        entry: Entry = {"course_key": course_key, "completion": self._tally(*sums[0][:3])}
+    def entry(self, to_be: "LearnerEntry", sums: Sequence[Sequence[Any]], username: Any) -> Entry:
+        """Return the entry with these sums, a row for each block, and this username."""
+        standing = to_be.standing
+        entry: Entry = {"course_key": to_be.course_key, "completion": self._tally(*sums[0][:3])}
         if username is not None:
             entry["username"] = username
-        if mean is not None:
-            entry["mean"] = mean
+        if to_be.mean is not None:
+            entry["mean"] = to_be.mean
         if self._fields.optional:
             entry["optional_completion"] = tally_v1(*sums[0][3:])
         listed = dict.fromkeys(self._fields.block_types, ()) if standing is None else self._listed(standing)
         for block_type, rows in listed.items():
-            entry[block_type] = [self._block(course_key, key, sums[row]) for row, key in rows]
+            entry[block_type] = [self._block(to_be.course_key, key, sums[row]) for row, key in rows]
         return entry
 
-    def _block(self, course_key: str, block_key: str, sums: list[float]) -> Entry:
+    def stencil(self, to_be: "LearnerEntry", standing: Standing) -> Stencil | None:
+        """Return a stencil for all entries of learners who see one tree; None for the first: it may be the only one."""
+        blocks = standing.blocks
+        if blocks not in self._stencils:
+            self._stencils[blocks] = None
+            return None
+        found = self._stencils[blocks]
+        if found is None:
+            named = to_be.username is not None
+            found = self._stencils[blocks] = Stencil(
+                standing.sums.shape, lambda cells, name: self.entry(to_be, cells, name if named else None)
+            )
+        return found
+
+    def _block(self, course_key: str, block_key: str, sums: Sequence[Any]) -> Entry:
         block: Entry = {"course_key": course_key, "block_key": block_key, "completion": self._tally(*sums[:3])}
         if self._fields.optional:
             block["optional_completion"] = tally_v1(*sums[3:])
@@ -64,10 +83,10 @@ class EntryMaker:
     def _listed(self, standing: Standing) -> dict[str, list[tuple[int, str]]]:
         """Return the rows to list, with their keys, by block type; learners who see one tree share them."""
         blocks = standing.blocks
-        if id(blocks) not in self._rows:
+        if blocks not in self._rows:
             told = block_types()
             below = self._below(standing)
-            self._rows[id(blocks)] = {
+            self._rows[blocks] = {
                 wanted: [
                     (row, key)
                     for row, (key, block_type) in enumerate(zip(blocks.keys, blocks.types, strict=True))
@@ -75,7 +94,7 @@ class EntryMaker:
                 ]
                 for wanted in self._fields.block_types
             }
-        return self._rows[id(blocks)]
+        return self._rows[blocks]
 
     def _below(self, standing: Standing) -> set[int] | range:
         """Return the rows at or below the root block."""
@@ -87,3 +106,26 @@ class EntryMaker:
             if key == root or not below.isdisjoint(blocks.parents[row]):
                 below.add(row)
         return below
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerEntry:
+    """One learner in one course, to be made into a dictionary or written as JSON."""
+
+    maker: EntryMaker
+    course_key: str
+    standing: Standing | None
+    username: str | None
+    mean: float | None
+
+    def __call__(self) -> Entry:
+        """Return the entry as a dictionary."""
+        sums: list[Any] = [_NOTHING] if self.standing is None else self.standing.sums.tolist()
+        return self.maker.entry(self, sums, self.username)
+
+    def json(self) -> bytes:
+        """Return the entry as JSON."""
+        stencil = None if self.standing is None else self.maker.stencil(self, self.standing)
+        if stencil is None or self.standing is None:
+            return dumps(self())
+        return stencil.fill(self.standing.sums, self.username)

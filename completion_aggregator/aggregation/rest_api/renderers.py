@@ -1,7 +1,7 @@
 """JSON, fast: orjson where it is installed, an entry at a time, so that a page is never in memory twice."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Protocol, overload, runtime_checkable
 
 from rest_framework import renderers
 from rest_framework.utils.encoders import JSONEncoder
@@ -11,6 +11,17 @@ try:
     import orjson
 except ImportError:  # the standard library does it, several times slower
     orjson = None
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """An entry to be that writes itself faster than the dictionary it makes would be written."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the entry as a dictionary."""
+
+    def json(self) -> bytes:
+        """Return the entry as JSON."""
 
 
 class Entries(Sequence[dict[str, Any]]):
@@ -31,8 +42,17 @@ class Entries(Sequence[dict[str, Any]]):
     def __getitem__(self, at: int | slice) -> "dict[str, Any] | Entries":
         return Entries(self._makers[at]) if isinstance(at, slice) else self._makers[at]()
 
+    def __eq__(self, other: object) -> bool:
+        return list(self) == other if isinstance(other, list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # like a list
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (make() for make in self._makers)
+
+    def written(self) -> Iterator[bytes]:
+        """Yield the JSON of each entry."""
+        return (make.json() if isinstance(make, Writer) else dumps(make()) for make in self._makers)
 
     def tolist(self) -> list[dict[str, Any]]:
         """Return all entries: what the encoder of Django REST framework asks for."""
@@ -61,5 +81,5 @@ def dumps(data: Any) -> bytes:
 
 def _default(value: Any) -> Any:
     if isinstance(value, Entries):
-        return orjson.Fragment(b"[" + b",".join(map(dumps, value)) + b"]")
+        return [orjson.Fragment(each) for each in value.written()]
     return JSONEncoder().default(value)
