@@ -120,7 +120,7 @@ def _flag(value: Any) -> bool:
 
 
 def _texts(name: str, given: Any) -> list[str]:
-    parts = [given] if isinstance(given, str) else given or []
+    parts = [] if given is None else [given] if isinstance(given, str) else given
     if not isinstance(parts, list) or not all(isinstance(each, str) for each in parts):
         raise ParseError(f"Invalid {name} value(s): it must be a list of texts.")
     return [text for each in parts for text in map(str.strip, each.split(",")) if text]
