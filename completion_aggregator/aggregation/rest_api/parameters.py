@@ -146,4 +146,6 @@ def _shown(value: Any) -> str:
 def _is_id(value: Any) -> bool:
     if isinstance(value, str):
         return value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= _LARGEST_ID
+    if isinstance(value, float) and value.is_integer():  # JSON does not tell 7.0 from 7
+        value = int(value)
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID
