@@ -139,9 +139,13 @@ def known_course(course_key: CourseKey) -> KnownCourse:
     """Return the course with its current graph, writing nothing. Raises UnknownCourse or InvalidCourse."""
     _, graph = _graphs.get(course_key)
     row = AggregatedCourse.objects.filter(course_key=course_key).first()
-    if row is None:
-        return KnownCourse(course_key, graph, AggregatedCourse(course_key=course_key), LeafNumbers(0, {}))
-    return KnownCourse(course_key, graph, row, leaves.known(row))
+    return as_known(graph, row or AggregatedCourse(course_key=course_key))
+
+
+def as_known(graph: CourseGraph, row: AggregatedCourse) -> KnownCourse:
+    """Return what a reader needs of a course whose graph and row, saved or not, are there already."""
+    numbers = leaves.known(row) if row.pk else LeafNumbers(0, {})
+    return KnownCourse(row.course_key, graph, row, numbers)
 
 
 def open_course(course_key: CourseKey) -> Course:

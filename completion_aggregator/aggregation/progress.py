@@ -14,15 +14,15 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import completions, stale, state
+from completion_aggregator.aggregation import completions, state
 from completion_aggregator.aggregation.batch import Floats, tallies_of
 from completion_aggregator.aggregation.completions import Completions
 from completion_aggregator.aggregation.courses import (
     KnownCourse,
+    as_known,
     bounded,
     graph_of,
     graphs_of,
-    known_course,
     numbering_of,
     views_of,
 )
@@ -174,17 +174,20 @@ def live_courses(user_id: int, course_keys: Collection[CourseKey]) -> dict[Cours
     return {key: next(_rolled_up(key, graph, {user_id: sights[key]}, facts[key])) for key, graph in graphs.items()}
 
 
-def standings_of_learner(user_id: int, course_keys: Collection[CourseKey]) -> dict[CourseKey, Standing | None]:
+def standings_of_learner(
+    user_id: int, course_keys: Collection[CourseKey], *, username: str | None = None
+) -> dict[CourseKey, Standing | None]:
     """Return where a learner stands in each of these courses, worked out now from her completions.
 
-    None: nothing of hers was ever completed or aggregated there, or the course's content cannot be read. At most five
-    queries, however many courses there are, and one for each graph that this process has not kept.
+    None: nothing of hers was ever completed or aggregated there, or the course's content cannot be read. At most four
+    queries, however many courses there are, one to look up her name unless it is told, and one for each graph that
+    this process has not kept.
     """
     graphs = graphs_of(course_keys)
     sights = get_platform().sights_of(user_id, graphs, now=timezone.now())
     facts = completions.of_learner(user_id, list(graphs))
     untouched = [key for key in graphs if not len(facts[key])]
-    seen = aggregated(user_id, untouched) if untouched else set()
+    seen = _touched(user_id, untouched, username) if untouched else set()
     found: dict[CourseKey, Standing | None] = dict.fromkeys(course_keys)
     for key, graph in graphs.items():
         if len(facts[key]) or key in seen:
@@ -193,22 +196,23 @@ def standings_of_learner(user_id: int, course_keys: Collection[CourseKey]) -> di
 
 
 def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[int, Standing | None]:
-    """Return where these learners stand, from their completion vectors as last refreshed, with four queries.
+    """Return where these learners stand, from their completion vectors as last refreshed, with three queries.
 
     Who was never refreshed is read from the facts, with one query more; None: there are none either. Raises
     UnknownCourse or InvalidCourse.
     """
-    course = known_course(course_key)
-    sights = get_platform().sights(course_key, course.graph, user_ids, now=timezone.now())
-    states = state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
+    graph = graph_of(course_key)
+    sights = get_platform().sights(course_key, graph, user_ids, now=timezone.now())
+    row, states = state.of_class(course_key, user_ids)
+    course = as_known(graph, row)
     begun = [user_id for user_id in user_ids if user_id in states and states[user_id].begun]
     found: dict[int, Standing | None] = dict.fromkeys(user_ids)
     for tallies, learners in tallies_from_vectors(course, {user_id: sights[user_id] for user_id in begun}, states):
-        found |= _standings(course.graph, tallies, learners)
+        found |= _standings(graph, tallies, learners)
     new = {user_id: sights[user_id] for user_id in user_ids if user_id not in states or not states[user_id].built}
     facts = completions.of_learners(course_key, list(new))
     some = set(facts.user_ids.tolist())
-    live = _rolled_up(course_key, course.graph, {user_id: new[user_id] for user_id in new if user_id in some}, facts)
+    live = _rolled_up(course_key, graph, {user_id: new[user_id] for user_id in new if user_id in some}, facts)
     return found | {standing.user_id: standing for standing in live}
 
 
@@ -220,13 +224,6 @@ def stored_standings(course: KnownCourse, user_ids: Sequence[int]) -> dict[int, 
     for tallies, learners in tallies_from_vectors(course, sights, states):
         found |= _standings(course.graph, tallies, learners)
     return found
-
-
-def aggregated(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
-    """Return in which of these courses the learner has begun, or is stale."""
-    found = state.begun_courses(user_id, course_keys)
-    unknown = [key for key in course_keys if key not in found]
-    return found | (stale.waiting_of(usernames([user_id]).values(), unknown) if unknown else set())
 
 
 def records_of(
@@ -290,6 +287,12 @@ def batched(ids: Iterator[int], size: int) -> Iterator[list[int]]:
     """Yield *ids* in lists of *size*."""
     while batch := list(islice(ids, size)):
         yield batch
+
+
+def _touched(user_id: int, course_keys: Collection[CourseKey], username: str | None) -> set[CourseKey]:
+    """Return in which of these courses the learner has begun, or is stale."""
+    name = usernames([user_id]).get(user_id, "") if username is None else username
+    return state.touched_courses(user_id, name, course_keys)
 
 
 def _live(course_key: CourseKey, graph: CourseGraph, sights: Mapping[int, Sight]) -> Iterator[Standing]:

@@ -7,11 +7,11 @@ A claim is not written down: it is the ids that a worker read while it held the 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
@@ -84,10 +84,10 @@ def waiting_courses() -> list[CourseKey]:
     return [row["course_key"] for row in waiting.order_by("first")]
 
 
-def waiting_of(usernames: Collection[str], course_keys: Collection[CourseKey]) -> set[CourseKey]:
-    """Return in which of these courses something of these learners waits."""
-    rows = StaleCompletion.objects.filter(username__in=usernames, course_key__in=course_keys, resolved=False)
-    return {key for key in rows.values_list("course_key", flat=True).distinct() if key is not None}
+def courses_of(username: str, course_keys: Collection[CourseKey]) -> QuerySet[StaleCompletion, Any]:
+    """Return a query of those of these courses in which something of the learner waits."""
+    rows = StaleCompletion.objects.filter(username=username, course_key__in=course_keys, resolved=False)
+    return rows.values_list("course_key", flat=True)
 
 
 def peek(course_key: CourseKey, *, learners: int, after: int = 0, without: Collection[str] = ()) -> Peek:

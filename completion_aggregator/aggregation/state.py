@@ -96,10 +96,25 @@ def of_learners(course_id: int, user_ids: Collection[int]) -> dict[int, State]:
     return {state.user_id: state for state in map(_state, rows.values_list(*COLUMNS))}
 
 
-def begun_courses(user_id: int, course_keys: Collection[CourseKey]) -> set[CourseKey]:
-    """Return in which of these courses the learner has begun."""
-    rows = CourseProgress.objects.filter(user_id=user_id, course__course_key__in=course_keys, begun=True)
-    return {key for key in rows.values_list("course__course_key", flat=True) if key is not None}
+def of_class(course_key: CourseKey, user_ids: Collection[int]) -> tuple[AggregatedCourse, dict[int, State]]:
+    """Return the rows of these learners, by user id, and so much of the course's own as leaf numbers need: one query.
+
+    The course's row is not saved where no learner has one.
+    """
+    rows = CourseProgress.objects.filter(course__course_key=course_key, user_id__in=user_ids)
+    found = list(rows.values_list("course_id", "course__leaf_count", *COLUMNS))
+    if not found:
+        return AggregatedCourse(course_key=course_key), {}
+    course_id, leaf_count, *_ = found[0]
+    course = AggregatedCourse(pk=course_id, course_key=course_key, leaf_count=leaf_count)
+    return course, {state.user_id: state for state in (_state(row[2:]) for row in found)}
+
+
+def touched_courses(user_id: int, username: str, course_keys: Collection[CourseKey]) -> set[CourseKey]:
+    """Return in which of these courses the learner has begun, or something of hers waits: one query."""
+    begun = CourseProgress.objects.filter(user_id=user_id, course__course_key__in=course_keys, begun=True)
+    courses = begun.values_list("course__course_key", flat=True)
+    return {key for key in courses.union(stale.courses_of(username, course_keys)) if key is not None}
 
 
 def user_ids(course_key: CourseKey) -> set[int]:

@@ -43,7 +43,7 @@ def _percent(request: HttpRequest, course_text: str, row_of: Callable[[api.Stand
         return 0
     if not get_platform().is_enrolled(course_key, user.pk):
         return 0
-    standing = api.standings_of_learner(user.pk, [course_key])[course_key]
+    standing = api.standings_of_learner(user.pk, [course_key], username=user.get_username())[course_key]
     row = None if standing is None else row_of(standing)
     return 0 if standing is None or row is None else round(100 * float(standing.sums[row, 2]))
 

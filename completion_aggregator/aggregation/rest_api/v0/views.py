@@ -43,8 +43,9 @@ class CompletionDetailView(CompletionViewMixin):
             raise NotFound
         fields = v1.rooted(fields_of(self.values), key)
         mean = api.course_means([key])[key] if fields.mean else None
-        username = user.get_username() if fields.username else None
-        standing = api.standings_of_learner(user.pk, [key])[key]
+        name = user.get_username()
+        standing = api.standings_of_learner(user.pk, [key], username=name)[key]
+        username = name if fields.username else None
         return Response(EntryMaker(fields, tally=tally_v0)(key, standing, username=username, mean=mean)())
 
     def _not_enrolled(self, username: str) -> NotFound:

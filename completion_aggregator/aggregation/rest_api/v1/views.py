@@ -38,10 +38,11 @@ class CompletionListView(CompletionViewMixin):
         fields = fields_of(self.values)
         mobile_only = is_true(self.values.get("mobile_only"))
         page = self._paginate(get_platform().enrolled_courses(user.pk, mobile_only=mobile_only))
-        standings = api.standings_of_learner(user.pk, page)
+        name = user.get_username()
+        standings = api.standings_of_learner(user.pk, page, username=name)
         means = api.course_means(page) if fields.mean else {}
         make = EntryMaker(fields, tally=self._tally)
-        username = user.get_username() if fields.username else None
+        username = name if fields.username else None
         return self._paged(Entries([make(key, standings[key], username=username, mean=means.get(key)) for key in page]))
 
 
@@ -72,9 +73,10 @@ class CompletionDetailView(CompletionViewMixin):
             makers = [make(course_key, standings[pk], username=name, mean=mean) for pk, name in page]
             return self._paged(Entries(makers))
         one = self._paginate([user] if user_ids is None or user.pk in user_ids else [])
-        found = api.standings_of_learner(user.pk, [course_key]) if one else {}
-        name = user.get_username() if fields.username else None
-        return self._paged(Entries([make(course_key, found[course_key], username=name, mean=mean) for _ in one]))
+        name = user.get_username()
+        found = api.standings_of_learner(user.pk, [course_key], username=name) if one else {}
+        username = name if fields.username else None
+        return self._paged(Entries([make(course_key, found[course_key], username=username, mean=mean) for _ in one]))
 
     def _everybody(self, course_key: CourseKey, user_ids: frozenset[int] | None) -> list[tuple[int, str]]:
         model = get_user_model()
