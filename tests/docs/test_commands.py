@@ -1,16 +1,7 @@
-import os
-import subprocess
-import sys
-import tarfile
-from pathlib import Path
-
 import pytest
 
-from tests.docs.pages import Fence, all_pages, fences, script
-
-REPOSITORY = Path(__file__).parents[2]
-DEMO_COURSE = REPOSITORY / "completion_aggregator" / "platforms" / "standalone" / "demo_course"
-SECONDS = 300
+from tests.docs.desk import REPOSITORY, lay_out_desk, run, surroundings
+from tests.docs.pages import MARK, SERVED_PAGES, Fence, all_pages, differences, fences, is_shown, programs, script
 
 FAILING = """
 ```console
@@ -40,6 +31,42 @@ username
 ```
 """
 
+COMPARED = """
+<!-- compared -->
+```console
+$ echo '{"a": 1, "b": 2}'
+{"a": 1, ...}
+$ true
+```
+
+```console
+$ echo unseen
+shown otherwise
+```
+"""
+
+PROGRAMS = """
+<!-- file: kept.py -->
+```python
+kept = 1
+```
+
+```python
+print(1)
+```
+
+<!-- printed -->
+```text
+1
+```
+
+```python
+pass
+```
+"""
+
+PAGES = [page for page in all_pages(REPOSITORY) if script(page.read_text()) and page.name not in SERVED_PAGES]
+
 
 def test_a_page_is_read_as_its_blocks():
     assert list(fences(PAGE)) == [
@@ -62,47 +89,39 @@ def test_a_page_without_commands_has_nothing_to_run():
 
 
 def test_a_command_that_fails_fails_its_page(tmp_path):
-    done = subprocess.run(["bash", "-c", script(FAILING)], cwd=tmp_path, check=False)
-    assert done.returncode != 0
+    assert run(["bash", "-c", script(FAILING)], tmp_path, {}).returncode != 0
     assert not (tmp_path / "reached").exists()
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=page.name) for page in all_pages(REPOSITORY) if script(page.read_text())]
-)
+def test_what_a_command_prints_is_compared_where_the_page_says_so(tmp_path):
+    printed = run(["bash", "-c", script(COMPARED)], tmp_path, {}).stdout
+    assert (
+        printed.replace(MARK, "") == """$ echo '{"a": 1, "b": 2}'\n{"a": 1, "b": 2}\n$ true\n$ echo unseen\nunseen\n"""
+    )
+    assert differences(COMPARED, printed) == ""
+    assert differences(COMPARED, printed.replace('"b": 2}\n', '"b": 3}\n').replace("\nunseen", "\nseen")) == ""
+    assert differences(COMPARED, printed.replace('{"a": 1, "b": 2}\n', "none\n")) == (
+        """$ echo '{"a": 1, "b": 2}'\nis shown to print\n{"a": 1, ...}\nbut\n"""
+        """$ echo '{"a": 1, "b": 2}'\nnone\n"""
+    )
+
+
+def test_output_that_a_page_does_not_show_is_a_difference_too():
+    assert not is_shown("something\n", "")
+    assert is_shown("a\nb\nc\n", "a\n...\nc")
+    assert not is_shown("a\nb\n", "a\n...\nc")
+
+
+def test_programs_are_read_with_what_they_print():
+    assert programs(PROGRAMS) == [("print(1)\n", "1\n"), ("pass\n", "")]
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
 def test_every_command_of_the_documentation_runs(page, tmp_path, vendor):
     if vendor != "sqlite":
         pytest.skip("the commands are run once, in the run on SQLite")
     lay_out_desk(tmp_path)
-    done = subprocess.run(
-        ["bash", "-c", script(page.read_text())],
-        cwd=tmp_path,
-        env=surroundings(tmp_path),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    text = page.read_text()
+    done = run(["bash", "-c", script(text)], tmp_path, surroundings(tmp_path))
     assert done.returncode == 0, done.stdout[-5000:]
-
-
-def lay_out_desk(folder: Path) -> None:
-    """Put into *folder* what a reader has: the checkout's Makefile, and a course of their own."""
-    for name in ("Makefile", "scripts"):
-        (folder / name).symlink_to(REPOSITORY / name)
-    with tarfile.open(folder / "my-course.tar.gz", "w:gz") as archive:
-        archive.add(DEMO_COURSE, arcname="course")
-
-
-def surroundings(folder: Path) -> dict[str, str]:
-    """Return the environment of a reader at home in *folder*, with the project installed where these tests run."""
-    kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ") if name in os.environ}
-    return kept | {
-        "HOME": str(folder),
-        "COMPLETION_AGGREGATOR_HOME": str(folder / "site"),
-        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "VENV": sys.prefix,
-        "VENV_READY": "1",
-    }
+    assert not differences(text, done.stdout)
