@@ -65,7 +65,11 @@ def csv_texts(found: Iterable[Row], *, guarded: bool = False) -> Iterator[str]:
     while lines := [*names, *islice(remaining, ROWS_AT_ONCE)]:
         names = []
         out = StringIO(newline="")
-        csv.writer(out, lineterminator="\n").writerows(lines)
+        plain = csv.writer(out, lineterminator="\n")
+        quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for line in lines:
+            # Before Python 3.13 a carriage return is not quoted, and ends the row for whoever reads it.
+            (quoted if "\r" in line[0] else plain).writerow(line)
         yield out.getvalue()
 
 

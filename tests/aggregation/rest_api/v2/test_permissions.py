@@ -111,10 +111,6 @@ def client(user: User | None) -> APIClient:
     return asking
 
 
-def body(answer: Any) -> bytes:
-    return answer.getvalue() if answer.streaming else answer.content
-
-
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("role", MATRIX)
 def test_everybody_may_do_what_the_matrix_says(courses: None, role: str, operation: str):
