@@ -23,7 +23,7 @@ def cursor_of(place: Place, order: Order) -> str:
 def place_of(text: str) -> tuple[Order, Place]:
     """Return the place in a class, and the order that it is in. Raises ValueError."""
     match _read(text):
-        case [str(name), int(user_id), value] if name in set(Order) and 0 <= user_id <= _LARGEST_ID:
+        case [str(name), user_id, value] if name in set(Order) and type(user_id) is int and 0 <= user_id <= _LARGEST_ID:
             order = Order(name)
             return order, Place(user_id, _value(order, value))
     raise ValueError(_UNREADABLE)
@@ -55,9 +55,12 @@ def _value(order: Order, value: Any) -> float | datetime | None:
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(_UNREADABLE) from None
+        pass
+    raise ValueError(_UNREADABLE)
 
 
 def _written(fields: list[Any]) -> str:

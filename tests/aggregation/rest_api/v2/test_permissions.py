@@ -1,7 +1,5 @@
 """Who may read what, on the roles of the standalone platform; and that a denial tells nothing."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
 from opaque_keys.edx.keys import CourseKey
