@@ -112,19 +112,19 @@ def orjson_fragments(found: list[Entry]) -> bytes:
     return _page_of([bytes(_orjson().dumps(as_dict(entry))) for entry in found])
 
 
-def templates(found: list[Entry]) -> bytes:
+def stencils(found: list[Entry]) -> bytes:
     """Texts that are the same for all who see the same blocks, with numbers put between them."""
     orjson = _orjson()
     return _page_of([_filled(entry, orjson.dumps(entry.sums[:, :3].ravel().tolist())) for entry in found])
 
 
-def templates_of_numpy(found: list[Entry]) -> bytes:
-    """Templates; the numbers are written by orjson from the array itself."""
+def stencils_of_numpy(found: list[Entry]) -> bytes:
+    """Stencils; the numbers are written by orjson from the array itself."""
     return _page_of([_filled(entry, _numbers(entry)) for entry in found])
 
 
-def templates_joined(found: list[Entry]) -> bytes:
-    """Templates with numbers from the array, joined by hand and not by orjson."""
+def stencils_joined(found: list[Entry]) -> bytes:
+    """Stencils with numbers from the array, joined by hand and not by orjson."""
     head, tail = _page_of([HOLE]).split(HOLE)
     return b"".join((head, b",".join(_filled(entry, _numbers(entry)) for entry in found), tail))
 
@@ -201,9 +201,9 @@ WAYS: Final[dict[str, tuple[Callable[[list[Entry]], bytes], str]]] = {
     "rest_framework": (rest_framework, "rest_framework"),
     "orjson, whole": (orjson_whole, "orjson"),
     "orjson, fragments": (orjson_fragments, "orjson"),
-    "templates": (templates, "orjson"),
-    "templates, numpy": (templates_of_numpy, "orjson"),
-    "templates, joined": (templates_joined, "orjson"),
+    "stencils": (stencils, "orjson"),
+    "stencils, numpy": (stencils_of_numpy, "orjson"),
+    "stencils, joined": (stencils_joined, "orjson"),
     "msgspec": (structs, "msgspec"),
 }
 

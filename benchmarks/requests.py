@@ -92,11 +92,15 @@ def _difference(theirs: Any, ours: Any, at: str) -> str | None:
     elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
         both = zip(_sorted(theirs), _sorted(ours), strict=True)
         pairs = [(one, other, f"{at}[{nth}]") for nth, (one, other) in enumerate(both)]
-    elif ".mean" in at and isinstance(theirs, float) and isinstance(ours, float):
-        pairs = [] if isclose(theirs, ours, rel_tol=1e-9) else [(None, ours, at)]
     else:
-        return None if type(theirs) is type(ours) and theirs == ours else f"{at}: {theirs!r:.200} and {ours!r:.200}"
+        return None if _equal(theirs, ours, at) else f"{at}: {theirs!r:.200} and {ours!r:.200}"
     return next(filter(None, (_difference(*pair) for pair in pairs)), None)
+
+
+def _equal(theirs: Any, ours: Any, at: str) -> bool:
+    if type(theirs) is not type(ours) or isinstance(theirs, dict | list):
+        return False
+    return isclose(theirs, ours, rel_tol=1e-9) if isinstance(theirs, float) and ".mean" in at else bool(theirs == ours)
 
 
 def _sorted(found: list[Any]) -> list[Any]:
