@@ -7,6 +7,10 @@ from django.core import checks
 from django.db import connection
 
 from completion_aggregator.checks import database_can_work, settings_can_work
+from completion_aggregator.conf import Webhook
+
+SECRET = "a secret of the tests"
+HOOK = {"url": "https://example.org/hook", "secret": SECRET}
 
 
 def messages(found: list[checks.CheckMessage]) -> list[tuple[str | None, str]]:
@@ -27,6 +31,31 @@ def test_the_defaults_can_work() -> None:
         ("COMPLETION_MODES", ["scorm"], "E003", "must map block types to modes"),
         ("COMPLETION_MODES", {"scorm": "counted"}, "E003", "gives 'scorm' the mode 'counted'"),
         ("PLATFORM", "nowhere.Platform", "E004", "cannot be imported"),
+        ("THRESHOLDS", [0.5], "E005", "must map block types to percents"),
+        ("THRESHOLDS", {"course": 1.0}, "E005", "must give a block type a list of percents, not 1.0"),
+        ("THRESHOLDS", {"course": "1"}, "E005", "must give a block type a list of percents, not '1'"),
+        ("THRESHOLDS", {3: [1.0]}, "E005", "must give a block type a list of percents"),
+        ("THRESHOLDS", {"course": [0.5, 0]}, "E005", "of 'course' must be above 0, up to 1, not 0"),
+        ("THRESHOLDS", {"course": [50]}, "E005", "of 'course' must be above 0, up to 1, not 50"),
+        ("THRESHOLDS", {"course": [True]}, "E005", "of 'course' must be above 0, up to 1, not True"),
+        ("THRESHOLDS", {"course": [float("nan")]}, "E005", "of 'course' must be above 0, up to 1, not nan"),
+        ("WEBHOOKS", "https://example.org", "E006", "must be a list of"),
+        ("WEBHOOKS", ["https://example.org"], "E006", "entry 1 of"),
+        (
+            "WEBHOOKS",
+            [HOOK, {"url": "https://b.example.org"}],
+            "E006",
+            'must have "url" and "secret", and nothing else',
+        ),
+        ("WEBHOOKS", [HOOK | {"verify": False}], "E006", "and nothing else"),
+        ("WEBHOOKS", [HOOK | {"secret": "short"}], "E006", "needs a secret of 16 characters or more"),
+        ("WEBHOOKS", [HOOK | {"url": "http://example.org/"}], "E006", "needs an https:// address"),
+        ("WEBHOOKS", [HOOK | {"url": "http://127.0.0.1.example.org/"}], "E006", "needs an https:// address"),
+        ("WEBHOOKS", [HOOK | {"url": "ftp://localhost/"}], "E006", "needs an https:// address"),
+        ("WEBHOOKS", [HOOK | {"url": "https:///path"}], "E006", "needs an https:// address"),
+        ("WEBHOOKS", [HOOK | {"url": "https://example.org:port/"}], "E006", "needs an https:// address"),
+        ("WEBHOOKS", [HOOK | {"url": None}], "E006", "needs an https:// address"),
+        ("WEBHOOKS", [HOOK, HOOK], "E006", "names an address twice"),
     ],
 )
 def test_a_setting_that_cannot_work_is_named(settings: Any, name: str, value: object, number: str, words: str) -> None:
@@ -37,6 +66,25 @@ def test_a_setting_that_cannot_work_is_named(settings: Any, name: str, value: ob
     assert found == f"completion_aggregator.{number}"
     assert f"COMPLETION_AGGREGATOR_{name}" in text
     assert words in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("THRESHOLDS", {"course": [0.5, 1], "chapter": {1.0}, "vertical": []}),
+        ("WEBHOOKS", [HOOK, HOOK | {"url": "http://localhost:9000/"}]),
+        ("WEBHOOKS", (HOOK | {"url": "http://127.0.0.2/x"}, HOOK | {"url": "http://[::1]:81/"})),
+    ],
+)
+def test_thresholds_and_webhooks_that_can_work_are_taken(settings: Any, name: str, value: object) -> None:
+    setattr(settings, f"COMPLETION_AGGREGATOR_{name}", value)
+    assert settings_can_work(None) == []
+
+
+def test_a_webhook_shows_no_secret() -> None:
+    webhook = Webhook("https://user:password@example.org:8443/token?key=1", SECRET)
+    assert (webhook.host, SECRET in repr(webhook)) == ("example.org:8443", False)
 
 
 @pytest.mark.parametrize(

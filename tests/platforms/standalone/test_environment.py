@@ -1,7 +1,11 @@
+import json
+
 import pytest
 
 from completion_aggregator.exceptions import InvalidSetting
 from completion_aggregator.platforms.standalone import environment
+
+HOOK = {"url": "https://example.org/hook", "secret": "0123456789abcdef"}
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +28,8 @@ def test_without_variables_nothing_of_ours_is_set():
         ("PROJECTED_BLOCK_TYPES", "course", frozenset({"course"})),
         ("COMPLETION_MODES", '{"poll": "completable"}', {"poll": "completable"}),
         ("PLATFORM", "a.b.C", "a.b.C"),
+        ("THRESHOLDS", '{"course": [1, 0.5]}', {"course": (0.5, 1.0)}),
+        ("WEBHOOKS", f"[{json.dumps(HOOK)}]", [HOOK]),
     ],
 )
 def test_a_variable_is_read_as_its_default_is_kept(monkeypatch, name, raw, value):
@@ -40,6 +46,8 @@ def test_a_variable_is_read_as_its_default_is_kept(monkeypatch, name, raw, value
         ("COMPLETION_MODES", "{", "JSON such as"),
         ("COMPLETION_MODES", "[1]", "JSON such as"),
         ("COMPLETION_MODES", '{"poll": "counted"}', "JSON such as"),
+        ("THRESHOLDS", "0.5", "JSON such as"),
+        ("THRESHOLDS", '{"course": [50]}', 'JSON such as {"course": [0.5, 1.0]}, above 0 and up to 1'),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable_and_what_would_do(monkeypatch, name, raw, expected):
@@ -47,6 +55,14 @@ def test_a_bad_value_is_named_with_its_variable_and_what_would_do(monkeypatch, n
     with pytest.raises(InvalidSetting) as error:
         environment.own_settings()
     assert str(error.value).startswith(f"COMPLETION_AGGREGATOR_{name}={raw!r}: expected {expected}")
+
+
+@pytest.mark.parametrize("raw", ["[{", '[{"url": "https://example.org", "secret": "short"}]', '{"url": 1}', "7"])
+def test_a_bad_webhook_is_named_without_its_secret(monkeypatch, raw):
+    monkeypatch.setenv("COMPLETION_AGGREGATOR_WEBHOOKS", raw)
+    with pytest.raises(InvalidSetting) as error:
+        environment.own_settings()
+    assert str(error.value).startswith("COMPLETION_AGGREGATOR_WEBHOOKS: expected JSON such as [{")
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch):

@@ -1,0 +1,410 @@
+"""Whoever is to be told of a threshold is told, whatever fails: receivers exactly once, webhooks with one key."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
+from datetime import timedelta
+from io import StringIO
+from time import monotonic, time
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from completion_aggregator.aggregation import api
+from completion_aggregator.aggregation.deliveries import FIRST_PAUSE, LONGEST_PAUSE, MOST_ATTEMPTS
+from completion_aggregator.api import ThresholdReached, threshold_reached
+from completion_aggregator.models import Crossing, Delivery
+from tests.aggregation.builders import KEY, SMALL, complete, course, learner, learners, small, usage
+from tests.aggregation.interleaving import PATIENCE, Crew
+from tests.aggregation.processes import Child
+from tests.aggregation.receiving import SECRET, Endpoint, badge, endpoint
+from tests.fakes.platform import FakePlatform
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def watched(settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_ASYNC_AGGREGATION = True
+    settings.COMPLETION_AGGREGATOR_THRESHOLDS = {"chapter": [1.0]}
+
+
+@pytest.fixture
+def hook(settings: Any) -> Iterator[Endpoint]:
+    with endpoint() as each:
+        settings.COMPLETION_AGGREGATOR_WEBHOOKS = [each.setting]
+        yield each
+
+
+@pytest.fixture
+def heard() -> Iterator[list[ThresholdReached]]:
+    """Receive the signal, and keep what it says."""
+    kept: list[ThresholdReached] = []
+
+    def keep(sender: Any, reached: ThresholdReached, **_: Any) -> None:
+        kept.append(reached)
+
+    threshold_reached.connect(keep)
+    yield kept
+    threshold_reached.disconnect(keep)
+
+
+@pytest.fixture
+def badges() -> Iterator[None]:
+    threshold_reached.connect(badge)
+    yield
+    threshold_reached.disconnect(badge)
+
+
+def reach(platform: FakePlatform, *names: str) -> list[Any]:
+    """Let these learners finish the second chapter."""
+    small(platform)
+    users = [learner(platform, name) for name in names]
+    for user in users:
+        for leaf in ("e", "f"):
+            complete(user, leaf)
+    api.refresh_course(KEY)
+    return users
+
+
+def wait_is_over() -> None:
+    Delivery.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
+
+
+def rows() -> list[tuple[int, str, bool, bool]]:
+    """Return attempts, error, whether it was delivered, whether it is still to be."""
+    found = Delivery.objects.order_by("id")
+    return [(r.attempts, r.error, r.delivered_at is not None, r.due_at is not None) for r in found]
+
+
+def test_a_webhook_gets_the_whole_crossing_signed(platform: FakePlatform, hook: Endpoint) -> None:
+    (ana,) = reach(platform, "ana")
+    assert hook.posts == []  # never in the request, or the refresh
+
+    assert api.deliver() == 1
+    ((line, headers, body),) = hook.posts
+    crossing = Crossing.objects.get()
+    assert json.loads(body) == {
+        "type": "threshold_reached", "event_id": crossing.event_id, "user_id": ana.pk, "username": "ana",
+        "course_key": str(KEY), "block_key": str(usage("chapter", "c2")), "block_type": "chapter", "threshold": 1.0,
+        "percent": 1.0, "reached_at": crossing.reached_at.isoformat(), "crossing": 1,
+    }  # fmt: skip
+    assert line == "POST /hook?token=in-the-address"
+    assert headers["Content-Type"] == "application/json"
+    assert headers["Idempotency-Key"] == crossing.event_id
+    assert abs(int(headers["Completion-Timestamp"]) - time()) < 60
+    signed = headers["Completion-Timestamp"].encode() + b"." + body
+    digest = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+    assert headers["Completion-Signature"] == f"sha256={digest}"
+    assert rows() == [(1, "", True, False)]
+    assert (api.deliver(), len(hook.posts)) == (0, 1)
+
+
+def test_a_failure_is_tried_again_later_with_the_same_key(platform: FakePlatform, hook: Endpoint) -> None:
+    reach(platform, "ana")
+    hook.answers = [500, 503]
+    pauses: list[timedelta] = []
+    for error in ("answered 500", "answered 503"):
+        before = timezone.now()
+        assert api.deliver() == 0
+        assert rows() == [(len(pauses) + 1, error, False, True)]
+        due_at = Delivery.objects.get().due_at
+        assert due_at is not None
+        pauses.append(due_at - before)
+        assert (api.deliver(), len(hook.posts)) == (0, len(pauses))  # not before it is due
+        wait_is_over()
+    assert api.deliver() == 1
+
+    assert rows() == [(3, "", True, False)]
+    assert hook.keys == [Crossing.objects.get().event_id] * 3
+    assert hook.bodies[0] == hook.bodies[1] == hook.bodies[2]
+    assert [timedelta(0) <= pause - n * FIRST_PAUSE < timedelta(seconds=15) for n, pause in enumerate(pauses, 1)] == [
+        True, True,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (302, "answered 302: redirects are not followed"),
+        (307, "answered 307: redirects are not followed"),
+        (304, "answered 304"),
+        (404, "answered 404"),
+        ("hang", "no answer"),
+        ("drip", "no answer within 0.5 s"),
+    ],
+)
+def test_what_is_no_yes_is_a_failure_and_soon_over(
+    platform: FakePlatform, hook: Endpoint, answer: int | str, error: str
+) -> None:
+    reach(platform, "ana")
+    hook.answers = [answer]
+    start = monotonic()
+    assert api.deliver(patience=0.5) == 0
+    assert monotonic() - start < 5
+    ((attempts, said, delivered, open_),) = rows()
+    assert (attempts, delivered, open_) == (1, False, True)
+    assert said.startswith(error)
+    assert [line for line, *_ in hook.posts] == ["POST /hook?token=in-the-address"]
+
+
+def test_nobody_there_is_a_failure_and_holds_up_no_other(platform: FakePlatform, hook: Endpoint, settings: Any) -> None:
+    nobody = {"url": "http://127.0.0.1:9/token-in-the-path", "secret": SECRET}
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = [nobody, hook.setting]
+    reach(platform, "ana", "ben")
+    assert api.deliver() == 2
+    # The first rests after its first failure.
+    assert sorted(rows()) == [
+        (0, "", False, True),
+        (1, "", True, False),
+        (1, "", True, False),
+        (1, "no answer: ConnectionError", False, True),
+    ]
+
+
+def test_after_the_last_attempt_it_is_given_up_until_somebody_says_otherwise(
+    platform: FakePlatform, hook: Endpoint
+) -> None:
+    reach(platform, "ana")
+    hook.answers = [500] * MOST_ATTEMPTS
+    for _ in range(MOST_ATTEMPTS):
+        before = timezone.now()
+        wait_is_over()
+        api.deliver()
+        due_at = Delivery.objects.get().due_at
+        assert due_at is None or due_at - before <= LONGEST_PAUSE + timedelta(seconds=15)
+    assert rows() == [(MOST_ATTEMPTS, "answered 500", False, False)]
+    (status,) = api.delivery_status()
+    assert (status.waiting, status.failing, status.given_up, status.error) == (0, 0, 1, "answered 500")
+
+    said = StringIO()
+    call_command("run_aggregator_service", retry_set_aside=True, stderr=said, stdout=StringIO())
+    assert "1 deliveries are tried again." in said.getvalue()
+    assert rows() == [(1, "", True, False)]
+
+
+def test_secrets_and_addresses_are_shown_nowhere(platform: FakePlatform, hook: Endpoint, caplog: Any) -> None:
+    reach(platform, "ana")
+    hook.answers = ["hang"]
+    api.deliver(patience=0.2)
+    shown = StringIO()
+    for options in ({}, {"json": True}):
+        call_command("aggregator_status", stdout=shown, **options)
+    everywhere = caplog.text + shown.getvalue() + str(list(Delivery.objects.values()))
+    assert "127.0.0.1" in everywhere
+    assert "no answer" in everywhere
+    assert SECRET not in everywhere
+    assert "in-the-address" not in everywhere
+
+
+def test_the_status_says_what_each_endpoint_waits_for(
+    platform: FakePlatform, hook: Endpoint, heard: list[Any], settings: Any
+) -> None:
+    with endpoint("/other") as other:
+        settings.COMPLETION_AGGREGATOR_WEBHOOKS = [hook.setting, other.setting]
+        reach(platform, "ana", "ben")
+        hook.answers = [500]
+        api.deliver()
+        settings.COMPLETION_AGGREGATOR_WEBHOOKS = [hook.setting]
+        reach(platform, "cleo")
+        shown = StringIO()
+        call_command("aggregator_status", "--json", stdout=shown)
+    oldest = Crossing.objects.order_by("id").first()
+    host = hook.url.split("/")[2]
+    assert json.loads(shown.getvalue())["deliveries"] == [
+        {
+            "endpoint": "receivers", "waiting": 1, "oldest": Crossing.objects.latest("id").reached_at.isoformat(),
+            "failing": 0, "given_up": 0, "error": "",
+        },
+        {
+            "endpoint": host, "waiting": 3, "oldest": oldest and oldest.reached_at.isoformat(), "failing": 1,
+            "given_up": 0, "error": "answered 500",
+        },
+    ]  # fmt: skip
+
+
+def test_what_waits_for_an_endpoint_that_is_not_set_any_more_is_kept_and_shown(
+    platform: FakePlatform, hook: Endpoint, settings: Any
+) -> None:
+    reach(platform, "ana")
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = []
+    assert api.deliver() == 0
+    (status,) = api.delivery_status()
+    assert (status.name, status.waiting) == ("", 1)
+    shown = StringIO()
+    call_command("aggregator_status", stdout=shown)
+    assert "an endpoint that is not set any more  1 waiting" in shown.getvalue()
+
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = [hook.setting]
+    assert (api.deliver(), len(hook.posts)) == (1, 1)
+
+
+def test_receivers_get_a_frozen_record(platform: FakePlatform, heard: list[ThresholdReached]) -> None:
+    (ana,) = reach(platform, "ana")
+    assert heard == []
+    assert api.deliver() == 1
+    row = Crossing.objects.get()
+    assert heard == [
+        ThresholdReached(
+            event_id=UUID(row.event_id), user_id=ana.pk, username="ana", course_key=KEY,
+            block_key=usage("chapter", "c2"), block_type="chapter", threshold=1.0, percent=1.0,
+            reached_at=row.reached_at, crossing=1,
+        )
+    ]  # fmt: skip
+    with pytest.raises(FrozenInstanceError):
+        heard[0].percent = 2.0  # type: ignore[misc]
+    assert (api.deliver(), len(heard)) == (0, 1)
+
+
+def test_a_receiver_that_fails_undoes_what_the_others_wrote_and_all_are_told_again(
+    platform: FakePlatform, badges: None, caplog: Any
+) -> None:
+    reach(platform, "ana", "ben")
+    broken = ["ana"]
+
+    def fail(sender: Any, reached: ThresholdReached, **_: Any) -> None:
+        if reached.username in broken:
+            raise RuntimeError("no badge for you")
+
+    threshold_reached.connect(fail)
+    try:
+        assert api.deliver() == 1
+        assert list(Group.objects.values_list("name", flat=True)) == ["ben c2 1"]
+        assert sorted(rows()) == [(0, "", True, False), (1, "RuntimeError: no badge for you", False, True)]
+        broken.clear()
+        wait_is_over()
+        assert api.deliver() == 1
+    finally:
+        threshold_reached.disconnect(fail)
+    assert sorted(Group.objects.values_list("name", flat=True)) == ["ana c2 1", "ben c2 1"]
+
+
+def test_without_receivers_and_webhooks_nothing_is_written_and_nothing_asked(platform: FakePlatform) -> None:
+    reach(platform, "ana")
+    assert (Crossing.objects.count(), Delivery.objects.count()) == (1, 0)
+    with connection.execute_wrapper(never):
+        assert api.deliver() == 0
+
+
+def never(execute: Any, sql: str, *_: Any) -> Any:
+    pytest.fail(f"asked {sql}")
+
+
+def killed_before(text: str, *, with_receiver: bool) -> None:
+    child = Child("tests.aggregation.receiving.deliver_and_hang", text, with_receiver, graph=course(*SMALL))
+    assert text in child.receive()
+    child.kill()
+
+
+def soon(work: Callable[[], int]) -> int:
+    """Do *work* until it does something; a server may take a moment to see that a client is gone."""
+    end = monotonic() + 5
+    while True:
+        done = work()
+        if done or monotonic() > end:
+            return done
+
+
+def test_after_a_kill_between_receiver_and_mark_what_receivers_write_is_there_once(
+    platform: FakePlatform, badges: None
+) -> None:
+    reach(platform, "ana")
+    killed_before(connection.ops.quote_name("delivered_at") + " = ", with_receiver=True)
+
+    assert Group.objects.count() == 0
+    assert soon(api.deliver) == 1
+    assert list(Group.objects.values_list("name", flat=True)) == ["ana c2 1"]
+    assert api.deliver() == 0
+
+
+def test_after_a_kill_between_post_and_mark_it_is_posted_again_with_the_same_key_when_the_lease_is_over(
+    platform: FakePlatform, hook: Endpoint
+) -> None:
+    reach(platform, "ana")
+    killed_before(connection.ops.quote_name("delivered_at") + " = ", with_receiver=False)
+    assert len(hook.posts) == 1
+    assert rows() == [(1, "", False, True)]
+    assert (api.deliver(), len(hook.posts)) == (0, 1)
+
+    wait_is_over()
+    assert soon(api.deliver) == 1
+    assert hook.keys == [Crossing.objects.get().event_id] * 2
+    assert rows() == [(2, "", True, False)]
+
+
+def test_after_a_kill_between_commit_and_delivery_it_is_delivered(platform: FakePlatform, hook: Endpoint) -> None:
+    small(platform)
+    ana = learner(platform, "ana")
+    for leaf in ("e", "f"):
+        complete(ana, leaf)
+    # What the service does first after its batches: it looks for what is due.
+    child = Child(
+        "tests.aggregation.work.serve", "FROM " + quoted("completion_aggregator_delivery"), {}, graph=course(*SMALL)
+    )
+    child.receive()
+    assert (Crossing.objects.count(), hook.posts) == (1, [])
+    child.kill()
+    assert soon(api.deliver) == 1
+    assert hook.keys == [Crossing.objects.get().event_id]
+
+
+def quoted(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def test_many_services_at_once_send_each_delivery_once(platform: FakePlatform, hook: Endpoint, badges: None) -> None:
+    small(platform)
+    for user in learners(platform, 12):
+        for leaf in ("e", "f"):
+            complete(user, leaf)
+    api.refresh_course(KEY)
+    with Crew() as crew:
+        services = [crew.start(api.deliver)[0] for _ in range(4)]
+        assert sum(each.result(PATIENCE) for each in services) == 24
+    assert sorted(hook.keys) == sorted(Crossing.objects.values_list("event_id", flat=True))
+    assert Group.objects.count() == 12
+
+
+@pytest.mark.services
+def test_a_delivery_that_another_service_has_is_left_to_it(platform: FakePlatform, hook: Endpoint) -> None:
+    reach(platform, "ana")
+    with Crew() as crew:
+        first, stop = crew.start(api.deliver, stop_at="UPDATE " + quoted("completion_aggregator_delivery"))
+        stop.reached()  # it holds the lock
+        assert crew.do(api.deliver) == 0
+        stop.release()
+        assert first.result(PATIENCE) == 1
+    assert len(hook.posts) == 1
+
+
+def test_the_service_tells_and_the_cleanup_forgets(platform: FakePlatform, hook: Endpoint) -> None:
+    small(platform)
+    ana = learner(platform, "ana")
+    for leaf in ("e", "f"):
+        complete(ana, leaf)
+    call_command("run_aggregator_service", stdout=StringIO())
+    assert len(hook.posts) == 1
+
+    said = StringIO()
+    call_command("run_aggregator_cleanup", stdout=said)
+    assert (Delivery.objects.count(), "deliveries" in said.getvalue()) == (1, False)
+    Delivery.objects.update(delivered_at=timezone.now() - timedelta(days=31))
+    call_command("run_aggregator_cleanup", stdout=said)
+    assert (Delivery.objects.count(), Crossing.objects.count()) == (0, 1)
+    assert "1 deliveries deleted" in said.getvalue()
+
+
+def test_a_user_whose_row_is_gone_ends_in_a_failure_that_is_seen(platform: FakePlatform, hook: Endpoint) -> None:
+    (ana,) = reach(platform, "ana")
+    Crossing.objects.update(user_id=ana.pk + 1000)  # as SQL that knows nothing of us leaves it
+    assert api.deliver() == 0
+    assert rows() == [(1, "the user is gone", False, True)]
+    assert hook.posts == []
+    Crossing.objects.all().delete()
