@@ -27,7 +27,17 @@ def completed(result: dict[str, Any], **context: Any) -> dict[str, Any]:
     """Return the description with the shapes that operations refer to, and with what we post to others."""
     schemas = {**openapi_components.SCHEMAS, **openapi_components_v2.SCHEMAS}
     components = result["components"] | {"schemas": dict(sorted(schemas.items()))}
+    for methods in result["paths"].values():
+        for operation in methods.values():
+            _require_body(operation)
     return result | {"components": components, "webhooks": openapi_webhooks.WEBHOOKS}
+
+
+def _require_body(operation: dict[str, Any]) -> None:
+    """Say that a request needs its body where the body needs a property: drf-spectacular asks serializers alone."""
+    body = operation.get("requestBody", {"content": {}})
+    if any("required" in content["schema"] for content in body["content"].values()):
+        body["required"] = True
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

@@ -88,9 +88,10 @@ describe(
                 400: "There is no number from 0 to 1, or blocks of this type cannot be completed: a line of text."
                 " Or the body is no JSON.",
                 404: "There is no such course, no such block in it, or no active enrollment: a line of text.",
+                409: "The site does not track completion: a line of text.",
                 415: UNSUPPORTED,
             },
-            text=frozenset({400, 404}),
+            text=frozenset({400, 404, 409}),
         ),
         asked_by="ana",
     ),

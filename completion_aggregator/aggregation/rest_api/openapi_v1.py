@@ -17,6 +17,7 @@ from completion_aggregator.aggregation.rest_api.openapi_parts import (
 VIEWS: Final = "completion_aggregator.aggregation.rest_api.v1.views"
 
 FIELDS: Final = ("mean", "username", "course", "chapter", "sequential", "vertical")
+NAMES: Final[Schema] = {"type": "string", "enum": ["", *FIELDS]}
 FLAG: Final[Schema] = {"type": "string", "default": "false"}
 #: Ids with commas or points between them; spaces, and places with nothing in them, do no harm.
 IDS: Final[Schema] = {"type": "string", "pattern": r"^[ ,.]*([0-9]{1,18} *([,.][ ,.]*[0-9]{1,18} *)*[ ,.]*)?$"}
@@ -27,10 +28,10 @@ USERNAME: Final = "Whose progress, in any case of letters. Others than oneself o
 
 REQUESTED_FIELDS: Final = query(
     "requested_fields",
-    {"type": "array", "items": {"type": "string", "enum": FIELDS}, "default": []},
+    {"type": "array", "items": NAMES, "default": []},
     "What entries have beside the course's own tally: block types, whose blocks are then listed, `mean` and `username`."
     " A site may know further types of blocks that hold others (`library_content`); it accepts their names, and"
-    " lists nothing for those that it does not tell of.",
+    " lists nothing for those that it does not tell of. Names that are empty mean nothing.",
     ["chapter", "username"],
 )
 INCLUDE_OPTIONAL: Final = query(
@@ -80,7 +81,7 @@ BODY: Final[Schema] = {
         "requested_fields": {
             "description": "As in the query; a list, or a text with commas.",
             "oneOf": [
-                {"type": "array", "items": {"type": "string", "enum": FIELDS}},
+                {"type": "array", "items": NAMES},
                 {"type": "string", "enum": ["", *FIELDS, "chapter,sequential"]},
                 {"type": "null"},
             ],
@@ -188,7 +189,7 @@ describe(
             COURSE_KEY,
             query(
                 "requested_fields",
-                {"type": "array", "items": {"type": "string", "enum": FIELDS}, "default": []},
+                {"type": "array", "items": NAMES, "default": []},
                 "`mean` adds the mean that entries of learners have; the other names are accepted and add nothing.",
                 ["mean"],
             ),

@@ -8,9 +8,11 @@ from typing import Any
 from django.contrib.auth import views
 from django.http import HttpRequest, HttpResponse
 from rest_framework.authtoken.views import ObtainAuthToken
-from rest_framework.parsers import FormParser, JSONParser
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
+
+from completion_aggregator.aggregation.rest_api.parsers import JSONParser
 
 
 class AddressThrottle(SimpleRateThrottle):

@@ -13,6 +13,9 @@ HOME = TemplateView.as_view(
     template_name="completion_aggregator_standalone/home.html", extra_context={"title": "How far are the learners?"}
 )
 
+handler404 = "completion_aggregator.platforms.standalone.errors.not_found"
+handler500 = "completion_aggregator.platforms.standalone.errors.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", HOME, name="home"),
     path("login/", LoginView.as_view(), name="login"),

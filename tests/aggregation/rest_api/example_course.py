@@ -1,5 +1,6 @@
 """The course, and its people, that the examples in the description of the API tell of."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 
 from completion.models import BlockCompletion
@@ -17,7 +18,6 @@ from completion_aggregator.platforms.standalone.models import Cohort, CohortMemb
 KEY = CourseKey.from_string("course-v1:DemoX+Moon+2026")
 BEGAN = datetime(2026, 9, 1, 8, tzinfo=UTC)
 PASSWORD = "to the moon"
-TOKEN = "9944b09199c62bcf9418ad846dd0e4bbdfc6ee4b"
 
 #: type, name, title, children
 CONTAINERS = (
@@ -36,6 +36,11 @@ COMPLETIONS = {
     "bob": {"ignition": 1.0, "thrust": 0.5},
     "cleo": {},
 }
+
+
+def token_of(name: str) -> str:
+    """Return the token of a user: forty hexadecimal digits, as all tokens are."""
+    return hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()
 
 
 def usage(kind: str, name: str) -> UsageKey:
@@ -79,13 +84,13 @@ def build() -> None:
         user = users.create_user(name, f"{name}@example.org", PASSWORD)
         Enrollment.objects.create(user=user, course=course, mode="verified" if name == "ana" else "audit")
         complete(user, values)
-        Token.objects.create(user=user, key=TOKEN if name == "ana" else name.ljust(40, "0"))
+        Token.objects.create(user=user, key=token_of(name))
     CohortMembership.objects.create(course=course, cohort=cohort, user=users.get(username="bob"))
     teacher = users.create_user("teacher", "teacher@example.org", PASSWORD)
     CourseRole.objects.create(course=course, user=teacher, role="staff")
     users.create_user("root", "root@example.org", PASSWORD, is_staff=True)
     for name in ("teacher", "root"):
-        Token.objects.create(user=users.get(username=name), key=name.ljust(40, "0"))
+        Token.objects.create(user=users.get(username=name), key=token_of(name))
     api.refresh_course(KEY)
 
 

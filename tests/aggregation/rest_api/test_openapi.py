@@ -40,7 +40,7 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
 
 def examples() -> list[tuple[str, dict[str, Any], Any]]:
     """Return all examples, each with its name and the schema of what it is an example of."""
-    found = []
+    found: list[tuple[str, dict[str, Any], Any]] = []
 
     def collect(path: str, part: Any) -> None:
         if isinstance(part, dict):

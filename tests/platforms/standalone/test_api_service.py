@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.views import View
 from rest_framework.authtoken.models import Token
 from rest_framework.throttling import SimpleRateThrottle
 
 from completion_aggregator.exceptions import InvalidSetting
 from completion_aggregator.platforms.standalone import access
+from completion_aggregator.platforms.standalone.wsgi import application
 from tests.platforms.standalone.builders import learner
 from tests.platforms.standalone.test_cli import environment_of
 
@@ -81,6 +85,57 @@ def test_a_refusal_does_not_say_whether_the_user_exists(client, ana, name, passw
 def test_a_body_that_is_no_log_in_is_refused_with_the_reason(client, db, body, answer):
     response = client.post("/api/token/", body, "application/json")
     assert (response.status_code, response.json()) == (400, answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "status"),
+    [
+        ("[" * 100_000, "application/json", 400),
+        ("username=ana", "text/plain", 415),
+    ],
+)
+def test_no_body_ends_in_an_error_of_ours(client, ana, body, media_type, status):
+    assert client.generic("POST", "/api/token/", body, media_type).status_code == status
+
+
+@pytest.mark.parametrize("charset", ["hex", "zip", "undefined", "no-such", "utf-16", "UTF-8", '"utf-8"'])
+def test_a_charset_that_is_not_for_text_does_no_harm(db, charset):
+    environ: dict[str, Any] = {
+        "PATH_INFO": "/login/",
+        "QUERY_STRING": "next=%2Fx%FF",
+        "CONTENT_TYPE": f"text/plain; charset={charset}",
+        "HTTP_HOST": "testserver",
+    }
+    setup_testing_defaults(environ)
+    said: list[str] = []
+    list(application(environ, lambda status, headers: said.append(status)))
+    assert said == ["200 OK"]
+
+
+def test_an_address_that_is_none_is_told_to_programs_in_json_and_to_people_in_a_page(client, db):
+    answers = [
+        client.get(path) for path in ("/api/nothing/", "/completion-aggregator/v2/courses/a%0Ab/summary/", "/no/")
+    ]
+    assert [(each.status_code, each.headers["Content-Type"]) for each in answers] == [
+        (404, "application/json"),
+        (404, "application/json"),
+        (404, "text/html; charset=utf-8"),
+    ]
+    assert answers[0].json() == {"detail": "Not found."}
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"), [("/api/docs/", "application/json"), ("/", "text/html; charset=utf-8")]
+)
+def test_an_error_of_ours_is_told_without_its_reason(client, monkeypatch, path, media_type):
+    def fail(*_, **__):
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(View, "setup", fail)
+    client.raise_request_exception = False
+    response = client.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (500, media_type)
+    assert b"secret" not in response.content
 
 
 def test_tokens_are_not_shown_to_get_requests(client, db):
