@@ -171,7 +171,7 @@ def _roster(course: KnownCourse, entries: Iterable[RosterEntry], end: Place | No
 
 
 def _whole(course: KnownCourse, ids: NDArray[np.int64], *, blocks: bool) -> Iterator[RosterEntry]:
-    size = min(ENTRIES_AT_ONCE, bounded(ENTRIES_AT_ONCE * 8, len(course.graph)) // 8 + 1)
+    size = bounded(ENTRIES_AT_ONCE, 8 * len(course.graph))  # an eighth of what a refresh may hold
     for start in range(0, len(ids), size):
         user_ids = ids[start : start + size].tolist()
         stored = CourseProgress.objects.filter(course_id=course.row.pk or 0, user_id__in=user_ids)

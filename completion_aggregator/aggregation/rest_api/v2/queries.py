@@ -1,6 +1,8 @@
 """What each operation of v2 asks for: its parameters, and the frozen query that they are parsed into."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -137,7 +139,7 @@ class LearnerQuery:
     username: str
     levels: frozenset[str] | None
     form: Form
-    as_of: Any
+    as_of: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ def summary_query(course_key: CourseKey, given: QueryDict) -> SummaryQuery:
     return SummaryQuery(course_key, parameters.read_all(given, SUMMARY)["levels"])
 
 
-def _contradictions(values: dict[str, Any], order: Order, *, streamed: bool) -> Any:
+def _contradictions(values: dict[str, Any], order: Order, *, streamed: bool) -> Iterator[tuple[str, list[str]]]:
     if order != values["sort"]:
         yield "cursor", ["It is of another order: give the same sort as for the first page."]
     if streamed:

@@ -90,9 +90,8 @@ class CourseListView(View):
         """Return a page of somebody's courses, by key, with progress worked out now."""
         query = queries.courses_query(request.query_params)
         user = self._subject(query.username)
-        keys = [
-            key for key in get_platform().enrolled_courses(user.pk) if query.after is None or str(key) > query.after
-        ]
+        enrolled = sorted(get_platform().enrolled_courses(user.pk), key=str)
+        keys = [key for key in enrolled if query.after is None or str(key) > query.after]
         page = keys[: query.page_size]
         now = timezone.now()
         standings = api.live_courses(user.pk, page)

@@ -62,7 +62,8 @@ def test_whatever_else_is_refused_or_a_place_that_may_be_asked_for(text: str):
     "fields",
     [
         ["percent", 1, None], ["percent", 1, 1], ["percent", 1, "0.5"], ["id", 1, 0.5], ["activity", 1, 0.5],
-        ["activity", 1, "yesterday"], ["activity", 1, "2026-01-01T00:00:00"], ["activity", 1, "0001-01-01T00:00:00+14:00"], ["id", True, None],
+        ["activity", 1, "yesterday"], ["activity", 1, "2026-01-01T00:00:00"],
+        ["activity", 1, "0001-01-01T00:00:00+14:00"], ["id", True, None],
         ["id", -1, None], ["id", 2**63, None], ["name", 1, None], ["id", 1], [], {}, "id", None,
     ],
 )  # fmt: skip
