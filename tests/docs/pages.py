@@ -6,7 +6,7 @@ above a block says how it is meant:
     <!-- compared -->               what stands below a command is what it prints; ``...`` stands for what is left out
     <!-- printed -->                the block is what the Python above it prints, with ``...`` in the same sense
     <!-- file: enrollments.csv -->  the block is the content of that file
-    <!-- stays running: OPTIONS --> the command runs until the page ends, in tests with these options added
+    <!-- stays running: OPTIONS --> the command runs until the page ends, in tests with these options, if any, added
     <!-- not run: the reason -->    only where running it would be wrong
 """
 
@@ -116,8 +116,11 @@ def _steps(fence: Fence) -> Iterator[str]:
         yield f"printf %s {shlex.quote(fence.body)} > {shlex.quote(fence.file)}"
     for command, _ in fence.exchanges:
         yield f"echo {shlex.quote(f'{MARK}$ {command}')}"
-        _, stays_running, options = fence.remark.partition("stays running: ")
-        yield BACKGROUND.format(command=f"{command} {options}") if stays_running else command
+        if fence.remark.startswith("stays running:"):
+            options = fence.remark.removeprefix("stays running:").strip()
+            yield BACKGROUND.format(command=f"{command} {options}".rstrip())
+        else:
+            yield command
 
 
 def all_pages(repository: Path) -> list[Path]:

@@ -93,6 +93,13 @@ def test_a_command_that_fails_fails_its_page(tmp_path):
     assert not (tmp_path / "reached").exists()
 
 
+@pytest.mark.parametrize("remark", ["stays running:", "stays running: 1"])
+def test_a_command_that_stays_runs_beside_the_others(remark, tmp_path):
+    page = f"<!-- {remark} -->\n```console\n$ sh -c 'echo http; exec sleep 60'\n```\n\n```console\n$ echo next\n```\n"
+    done = run(["bash", "-c", script(page)], tmp_path, {})
+    assert (done.returncode, done.stdout.rpartition("$ ")[2]) == (0, "echo next\nnext\n")
+
+
 def test_what_a_command_prints_is_compared_where_the_page_says_so(tmp_path):
     printed = run(["bash", "-c", script(COMPARED)], tmp_path, {}).stdout
     assert (
