@@ -66,11 +66,9 @@ def test_the_largest_page_is_that_of_the_setting(settings: Any):
 def test_everything_that_is_wrong_is_named_at_once(platform: FakePlatform):
     with pytest.raises(ValidationError) as caught:
         parameters.read_all(QueryDict("levels=html&colour=red&colour=blue&format=json&format=json"), queries.SUMMARY)
+    types = "chapter, course, library_content, sequential, vertical"
     assert caught.value.detail == {
-        "levels": [
-            "No block type that sums up others: html;"
-            " there are: chapter, course, library_content, sequential, vertical."
-        ],
+        "levels": [f"No block type that sums up others: html; there are: {types}."],
         "colour": ["There is no such parameter here; there are: format, levels."],
         "format": ["Give it once."],
     }
