@@ -13,7 +13,6 @@ from django.db import connection
 
 from completion_aggregator.api import ThresholdReached, threshold_reached
 
-
 SECRET = "a secret of the tests"
 
 

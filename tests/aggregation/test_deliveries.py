@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from time import monotonic, time
 from typing import Any
 from uuid import UUID
@@ -25,8 +26,10 @@ from tests.aggregation.builders import KEY, SMALL, complete, course, learner, le
 from tests.aggregation.interleaving import PATIENCE, Crew
 from tests.aggregation.processes import Child
 from tests.aggregation.receiving import SECRET, Endpoint, badge, endpoint
+from tests.docs.pages import fences
 from tests.fakes.platform import FakePlatform
 
+REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -284,6 +287,44 @@ def test_a_receiver_that_fails_undoes_what_the_others_wrote_and_all_are_told_aga
     finally:
         threshold_reached.disconnect(fail)
     assert sorted(Group.objects.values_list("name", flat=True)) == ["ana c2 1", "ben c2 1"]
+
+
+def documented(first_line: str) -> dict[str, Any]:
+    """Run the block of the page on thresholds that begins so; return its names."""
+    page = (REPOSITORY / "docs" / "how-to" / "react-to-progress.md").read_text()
+    (block,) = (each.body for each in fences(page) if each.body.startswith(first_line))
+    names: dict[str, Any] = {"__name__": "documented"}
+    exec(block, names)
+    return names
+
+
+def test_the_documented_receiver_graduates_whoever_finishes_a_course(platform: FakePlatform, settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_THRESHOLDS = {"course": [0.5, 1.0], "chapter": [1.0]}
+    graduate = documented("from django.contrib.auth.models import Group")["graduate"]
+    try:
+        ana, _ = reach(platform, "ana", "ben")
+        for leaf in "abc":
+            complete(ana, leaf)
+        api.refresh_course(KEY)
+        assert api.deliver() == 5
+    finally:
+        assert threshold_reached.disconnect(graduate, dispatch_uid="graduates")
+    assert list(Group.objects.values_list("name", "user__username")) == [(f"graduates of {KEY}", "ana")]
+
+
+def test_the_documented_check_takes_what_is_genuine_and_nothing_else(platform: FakePlatform, hook: Endpoint) -> None:
+    reach(platform, "ana")
+    api.deliver()
+    ((_, headers, body),) = hook.posts
+    names = documented('"""Take crossings')
+    is_genuine = names["is_genuine"]
+    assert not is_genuine(headers, body)  # another secret
+    names["SECRET"] = SECRET
+    assert is_genuine(headers, body)
+    assert not is_genuine(headers, body + b" ")
+    later = {**headers, "Completion-Timestamp": str(int(headers["Completion-Timestamp"]) + 1)}
+    assert not is_genuine(later, body)
+    assert not is_genuine(headers, body, tolerance=-1)  # as a replay, minutes later
 
 
 def test_without_receivers_and_webhooks_nothing_is_written_and_nothing_asked(platform: FakePlatform) -> None:
