@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from base64 import b64encode
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.test import Client
 from django.views import View
@@ -18,6 +20,7 @@ from completion_aggregator.platforms.standalone.wsgi import application
 from tests.platforms.standalone.builders import learner
 from tests.platforms.standalone.test_cli import environment_of
 
+COURSES = "/completion-aggregator/v2/courses/"
 PASSWORD = "correct horse"
 REFUSED = {"non_field_errors": ["Unable to log in with provided credentials."]}
 PRINT_HARDENED = """
@@ -277,3 +280,59 @@ def test_a_site_is_limited_without_being_told_and_cookies_stay_on_tls_where_all_
     }
     done = subprocess.run([sys.executable, "-c", PRINT_HARDENED], env=environment, stdout=-1, text=True, check=True)
     assert done.stdout == '[true, true, {"anon": "60/min", "user": "600/min", "login": "10/min"}]\n'
+
+
+def test_the_api_says_how_to_log_in(client, db):
+    response = client.get(COURSES)
+    assert (response.status_code, response.json()) == (401, {"detail": "Authentication credentials were not provided."})
+    assert response.headers["WWW-Authenticate"] == "Token"
+
+
+def test_the_api_takes_a_token_or_a_session(client, ana):
+    token = Token.objects.create(user=ana).key
+    assert client.get(COURSES, headers={"Authorization": f"Token {token}"}).json()["username"] == "ana"
+    client.force_login(ana)
+    assert client.get(COURSES).json()["username"] == "ana"
+
+
+@pytest.mark.parametrize("header", ["Token of-nobody", "Token", "Token a b", "Token \xff"])
+def test_a_token_of_nobody_is_refused(client, db, header):
+    assert client.get(COURSES, headers={"Authorization": header}).status_code == 401
+
+
+def test_a_token_of_a_user_who_was_shut_out_is_refused(client, ana):
+    token = Token.objects.create(user=ana).key
+    get_user_model().objects.update(is_active=False)
+    assert client.get(COURSES, headers={"Authorization": f"Token {token}"}).status_code == 401
+    assert ask_token(client).json() == REFUSED
+
+
+def test_a_session_that_changes_something_needs_a_csrf_token_and_a_token_needs_none(ana):
+    path = "/completion-aggregator/v1/course/course-v1:A+B+C/"
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ana)
+    refused = client.post(path, {"username": "ana"}, "application/json")
+    assert (refused.status_code, refused.json()) == (403, {"detail": "CSRF Failed: CSRF cookie not set."})
+    authorization = {"Authorization": f"Token {Token.objects.create(user=ana).key}"}
+    # There is no such course: the request came as far as that.
+    assert client.post(path, {"username": "ana"}, "application/json", headers=authorization).status_code == 404
+
+
+def test_a_site_may_name_other_classes(client, ana, settings):
+    settings.COMPLETION_AGGREGATOR_API_AUTHENTICATION_CLASSES = ["rest_framework.authentication.BasicAuthentication"]
+    authorization = "Basic " + b64encode(f"ana:{PASSWORD}".encode()).decode()
+    assert client.get(COURSES, headers={"Authorization": authorization}).json()["username"] == "ana"
+    client.force_login(ana)
+    assert client.get(COURSES).headers["WWW-Authenticate"] == 'Basic realm="api"'
+
+
+@pytest.mark.parametrize(
+    "path", [COURSES, "/completion-aggregator/v1/course/?username=ana", "/completion-aggregator/v0/course/"]
+)
+def test_each_user_may_ask_so_often(client, ana, rates, path):
+    rates(user="2/min")
+    client.force_login(ana)
+    assert [client.get(path).status_code for _ in range(3)] == [200, 200, 429]
+    assert 0 < int(client.get(path).headers["Retry-After"]) <= 60
+    client.force_login(learner("bob"))
+    assert client.get(path.replace("ana", "bob")).status_code == 200

@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -198,3 +199,23 @@ def test_a_port_that_is_taken_is_said(start, run, migrated):
         process.communicate(timeout=30)
     assert status == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in errors
+
+
+@pytest.mark.parametrize(("options", "statuses"), [((), [400, 429]), (("--trusted-proxy", "127.0.0.1"), [400, 400])])
+def test_only_a_proxy_that_is_named_says_who_asks(start, migrated, environment, options, statuses):
+    environment["API_RATE_ANONYMOUS"] = "1/min"
+    process = start("serve", "--port", "0", "--no-service", *options)
+    assert process.stdout
+    url = process.stdout.readline().split()[1] + "api/token/"
+    answered = [status_of(url, {"X-Forwarded-For": f"192.0.2.{nth}"}) for nth in (1, 2)]
+    process.terminate()
+    process.communicate(timeout=30)
+    assert answered == statuses
+
+
+def status_of(url: str, headers: dict[str, str]) -> int:
+    request = urllib.request.Request(url, b"{}", headers | {"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, timeout=30)
+    with error.value as answer:
+        return answer.code
