@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from opaque_keys.edx.keys import CourseKey
 
@@ -13,8 +13,16 @@ from completion_aggregator.aggregation.records import Row, iso
 from completion_aggregator.aggregation.rest_api.renderers import Entries
 from completion_aggregator.course_graph.rollup import NEVER
 from completion_aggregator.course_graph.visibility import moment_of
+from completion_aggregator.exceptions import CompletionAggregatorError
 
 Shape: TypeAlias = dict[str, Any]
+#: Blocks that a tree shows at most, each way to one counted, and how deep it may be: JSON readers have limits, too.
+MOST_WRITTEN: Final = 100_000
+MOST_NESTED: Final = 100
+
+
+class TooLarge(CompletionAggregatorError):
+    """The blocks of a course would make too large a tree: list them flat, or fewer levels."""
 
 
 def tally(sums: Sequence[float]) -> Shape:
@@ -143,7 +151,20 @@ def _nested(standing: Standing, shapes: dict[int, Shape]) -> list[Shape]:
             for ancestor in above:
                 (shapes[ancestor]["children"] if ancestor else top).append(shapes[row])
         nearest[row] = {row: None} if row in shapes else above
+    if _written(shapes, top) > MOST_WRITTEN:
+        raise TooLarge
     return top
+
+
+def _written(shapes: dict[int, Shape], top: Sequence[Shape]) -> float:
+    """Return how many blocks a tree shows, one with two parents twice; infinity if it is too deep for JSON."""
+    sizes: dict[int, tuple[int, int]] = {}
+    for shape in reversed(shapes.values()):  # children come after their parents
+        below = [sizes[id(child)] for child in shape["children"]]
+        sizes[id(shape)] = 1 + sum(size for size, _ in below), 1 + max((depth for _, depth in below), default=0)
+    if max((depth for _, depth in sizes.values()), default=0) > MOST_NESTED:
+        return float("inf")
+    return sum(sizes[id(shape)][0] for shape in top)
 
 
 def _block_summary(block: BlockSummary) -> Shape:

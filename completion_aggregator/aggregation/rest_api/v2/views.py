@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from opaque_keys.edx.keys import CourseKey
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -124,7 +124,10 @@ class LearnerView(View):
         now = timezone.now()
         standing = api.live_standing(user.pk, query.course_key, as_of=query.as_of)
         listed = shapes.Listing(query.levels)(standing)
-        found = shapes.learner(standing, listed, tree=query.form is Form.TREE)
+        try:
+            found = shapes.learner(standing, listed, tree=query.form is Form.TREE)
+        except shapes.TooLarge:
+            raise ValidationError({"form": ["Too large a tree: ask for fewer levels, or for flat."]}) from None
         whose = {"course_key": str(query.course_key), "username": user.get_username()}
         # The moment of a live answer is no part of its tag: nothing else may have changed since.
         tag = _tag(dumps([whose, query.as_of and iso(query.as_of), found]))

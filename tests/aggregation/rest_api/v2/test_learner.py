@@ -130,6 +130,22 @@ def test_a_block_with_two_parents_stands_under_each_in_a_tree_and_once_in_a_list
     assert sorted(listed("vertical", "flat")) == ["own", "shared"]
 
 
+@pytest.mark.parametrize(("height", "width"), [(20, 2), (110, 1)])
+def test_a_tree_that_is_too_large_is_refused(platform: FakePlatform, ask: Ask, height: int, width: int):
+    below = vertical("bottom", html("a"))
+    for level in range(height):  # with two, each is below two that are below two: twice as many ways each time
+        below = sequential(f"top{level}", *(vertical(f"v{level}.{n}", below) for n in range(width)))
+    platform.publish(course(chapter("c", below)))
+    learner(platform, "ana")
+    answer = ask(f"{KEY}/learners/ana/", query={"levels": "all", "form": "tree"})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"form": ["Too large a tree: ask for fewer levels, or for flat."]},
+    )
+    flat = ask(f"{KEY}/learners/ana/", query={"levels": "all"})
+    assert len(flat.json()["blocks"]) == 2 + height * (width + 1)
+
+
 def test_an_earlier_moment_counts_what_was_last_changed_by_then(platform: FakePlatform, ask: Ask):
     small(platform)
     ana = learner(platform, "ana")
