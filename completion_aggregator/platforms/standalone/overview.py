@@ -17,7 +17,7 @@ GROUPS: Final = {
         "run_aggregator_cleanup",
     ),
     "Get answers out": ("export_progress", "serve"),
-    "Look after the site": ("migrate", "createsuperuser", "changepassword", "check"),
+    "Look after the site": ("migrate", "createsuperuser", "changepassword", "drf_create_token", "check"),
 }
 
 
