@@ -54,7 +54,8 @@ def demo_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoSite]:
     ) as server:
         try:
             assert server.stdout is not None
-            first = server.stdout.readline()
-            yield DemoSite(first.partition("http://")[2].partition("/")[0], environment)
+            address = server.stdout.readline().partition("http://")[2].partition("/")[0]
+            assert address, "the demo is not served"
+            yield DemoSite(address, environment)
         finally:
             server.terminate()
