@@ -72,10 +72,14 @@ class JSONRenderer(renderers.JSONRenderer):
 
 
 def dumps(data: Any) -> bytes:
-    """Return *data* as JSON."""
+    """Return *data* as JSON, the same whoever writes it."""
     if orjson is None:
         return bytes(renderers.JSONRenderer().render(data))
-    written: bytes = orjson.dumps(data, default=_default)
+    try:
+        # Moments are written as the REST framework writes them.
+        written: bytes = orjson.dumps(data, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except orjson.JSONEncodeError:  # integers of more than 64 bits, keys that are no text
+        return bytes(renderers.JSONRenderer().render(data))
     return written
 
 
