@@ -15,7 +15,16 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
-from completion_aggregator.aggregation import deliveries, progress, roster, stale, state, statistics, summary
+from completion_aggregator.aggregation import (
+    deliveries,
+    progress,
+    roster,
+    stale,
+    standings,
+    state,
+    statistics,
+    summary,
+)
 from completion_aggregator.aggregation.courses import forget, graph_of
 from completion_aggregator.aggregation.deliveries import DeliveryStatus
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
@@ -24,7 +33,6 @@ from completion_aggregator.aggregation.progress import (
     BlockProgress,
     LearnerProgress,
     ProgressRecord,
-    Standing,
 )
 from completion_aggregator.aggregation.refresh import (
     RefreshSummary,
@@ -33,6 +41,7 @@ from completion_aggregator.aggregation.refresh import (
     refresh_learners,
 )
 from completion_aggregator.aggregation.roster import Order, Place, Roster, RosterEntry, RosterQuery
+from completion_aggregator.aggregation.standings import Standing
 from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
 from completion_aggregator.aggregation.thresholds import ThresholdReached, threshold_reached
@@ -104,10 +113,10 @@ LAST_RUNS = 5
 progress_of = progress.of_learner
 progress_of_course = progress.of_course
 iter_progress = progress.records_of
-standings_of_learner = progress.standings_of_learner
-standings_of_class = progress.standings_of_class
-live_standing = progress.live_standing
-live_courses = progress.live_courses
+standings_of_learner = standings.standings_of_learner
+standings_of_class = standings.standings_of_class
+live_standing = standings.live_standing
+live_courses = standings.live_courses
 levels_ask = progress.asked
 roster_page = roster.page_of
 whole_roster = roster.whole_of
@@ -195,7 +204,7 @@ def mark_course_stale(
     ids = iter(user_ids) if user_ids is not None else get_platform().enrolled_user_ids(course_key)
     marked = 0
     while batch := list(islice(ids, batch_size)):
-        marked += stale.mark_many(course_key, dict.fromkeys(progress.usernames(batch).values()), force=force)
+        marked += stale.mark_many(course_key, dict.fromkeys(standings.usernames(batch).values()), force=force)
     return marked
 
 

@@ -256,7 +256,8 @@ class CourseProgress(models.Model):
     ``as_of`` is None until the first refresh. ``begun``: the learner has ever completed anything, or was aggregated by
     force; of others the API says, as it always has, that nothing is known. ``last_modified`` is the newest visible
     completion, ``last_activity`` the newest of all. ``unnumbered``: the learner completed blocks that were no leaves
-    when ``leaf_count`` leaves were known. A learner whose refresh failed ``attempts`` times is set aside, with the last error.
+    when ``leaf_count`` leaves were known. A learner whose refresh failed ``attempts`` times is set aside, with the last
+    error.
 
     .. no_pii:
     """

@@ -16,10 +16,9 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import progress
 from completion_aggregator.aggregation.courses import KnownCourse, bounded, known_course
 from completion_aggregator.aggregation.models import CourseProgress, percent
-from completion_aggregator.aggregation.progress import Standing
+from completion_aggregator.aggregation.standings import Standing, live_standings, stored_standings, usernames
 from completion_aggregator.aggregation.statistics import subquery
 from completion_aggregator.ports import get_platform
 
@@ -267,12 +266,12 @@ def _moment(value: datetime | None) -> datetime | None:
 def _entries(course: KnownCourse, rows: Sequence[_Row], *, blocks: bool) -> tuple[RosterEntry, ...]:
     """Return the entries of these learners, without those whose account is gone."""
     user_ids = [row.user_id for row in rows]
-    names = progress.usernames(user_ids)
+    names = usernames(user_ids)
     now = timezone.now()
     new = [row.user_id for row in rows if row.as_of is None]
-    live = progress.live_standings(course.key, new) if new else {}
+    live = live_standings(course.key, new) if new else {}
     built = [row.user_id for row in rows if row.as_of is not None] if blocks else []
-    standings = progress.stored_standings(course, built) if built else {}
+    standings = stored_standings(course, built) if built else {}
     return tuple(
         _stored(row, row.as_of, names[row.user_id], standings.get(row.user_id))
         if row.as_of is not None

@@ -13,7 +13,8 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.aggregation import completions, state
 from completion_aggregator.aggregation.batch import Floats
 from completion_aggregator.aggregation.courses import KnownCourse, bounded, known_course
-from completion_aggregator.aggregation.progress import asked, batched, tallies_from_facts, tallies_from_vectors
+from completion_aggregator.aggregation.progress import asked
+from completion_aggregator.aggregation.standings import batched, tallies_from_facts, tallies_from_vectors
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import Tallies

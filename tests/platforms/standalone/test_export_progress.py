@@ -5,8 +5,8 @@ import pytest
 from completion.models import BlockCompletion
 from django.core.management import CommandError, call_command
 
+from completion_aggregator.aggregation.records import COLUMNS
 from completion_aggregator.models import CourseProgress, StaleCompletion
-from completion_aggregator.platforms.standalone.exports import COLUMNS
 from tests.platforms.standalone.builders import KEY, course, leaf, learner, usage
 
 pytestmark = pytest.mark.django_db
