@@ -42,6 +42,11 @@ def answers(
     return {(status, media_type): OpenApiResponse(ref(schema), description=description, examples=_example(example))}
 
 
+def unchanged() -> dict[Any, Any]:
+    """Return the answer to a client that has what it asks for already."""
+    return empty("Nothing has changed since the answer with the `ETag` that `If-None-Match` names.", 304)
+
+
 def empty(description: str, *statuses: int) -> dict[Any, Any]:
     """Return answers without a body."""
     return {(status, JSON): OpenApiResponse(description=description) for status in statuses}

@@ -13,6 +13,7 @@ from completion_aggregator.aggregation.rest_api.openapi_parts import (
     operation,
     path,
     query,
+    unchanged,
 )
 from completion_aggregator.aggregation.rest_api.openapi_v1 import (
     COURSE_KEY,
@@ -64,9 +65,10 @@ describe(
         "v0_learner_of_course",
         tag="v0",
         summary="One learner of a course",
-        description="The entry alone, without a page around it.",
+        description="The entry alone, without a page around it; with an `ETag`.",
         parameters=[COURSE_KEY, NAMED, REQUESTED_FIELDS, INCLUDE_OPTIONAL, ROOT_BLOCK],
         responses=answers("EntryV0", "The learner's progress.", examples.V0_DETAIL)
+        | unchanged()
         | page_errors(_404="The course key or the root block is none, or the learner has no active enrollment."),
         asked_by="ana",
     ),

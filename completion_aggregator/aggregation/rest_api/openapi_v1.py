@@ -12,6 +12,7 @@ from completion_aggregator.aggregation.rest_api.openapi_parts import (
     operation,
     path,
     query,
+    unchanged,
 )
 
 VIEWS: Final = "completion_aggregator.aggregation.rest_api.v1.views"
@@ -159,6 +160,7 @@ describe(
         description=DETAIL,
         parameters=DETAIL_PARAMETERS,
         responses=answers("PageV1", "A page of learners.", examples.V1_DETAIL)
+        | unchanged()
         | page_errors(_400=f"{BAD_FIELDS} Or `user_ids` has something else than ids.", _404=DETAIL_404),
         asked_by="teacher",
     ),

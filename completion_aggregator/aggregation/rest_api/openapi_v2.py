@@ -13,11 +13,11 @@ from completion_aggregator.aggregation.rest_api.openapi_parts import (
     JSON,
     answers,
     describe,
-    empty,
     errors,
     operation,
     path,
     query,
+    unchanged,
 )
 from completion_aggregator.aggregation.rest_api.v2 import queries
 from completion_aggregator.aggregation.rest_api.v2.parameters import Parameter
@@ -90,7 +90,7 @@ describe(
             *parameters(queries.LEARNER, levels="chapter,sequential", form="tree", as_of="2026-09-02T12:00:00Z"),
         ],
         responses=answers("Learner", "The learner's progress.", examples_v2.LEARNER)
-        | empty("Nothing has changed since the answer with the tag in `If-None-Match`.", 304)
+        | unchanged()
         | _errors(missing=f"{NO_COURSE} Or the learner has no active enrollment in it."),
         asked_by="teacher",
     ),

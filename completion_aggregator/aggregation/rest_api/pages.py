@@ -1,11 +1,9 @@
 """Pages by number, in the envelope that clients of v0 and v1 know."""
 
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from rest_framework.pagination import PageNumberPagination, _positive_int
-from rest_framework.request import Request
+from rest_framework.pagination import PageNumberPagination
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
@@ -36,11 +34,9 @@ class _Bounded(PageNumberPagination):
 
     page_size_query_param = "page_size"
 
-    def get_page_size(self, request: Request) -> int:
-        most = setting("MAX_PAGE_SIZE")
-        with suppress(KeyError, ValueError):
-            return int(_positive_int(request.query_params["page_size"], strict=True, cutoff=most))
-        return int(min(api_settings.PAGE_SIZE or DEFAULT_PAGE_SIZE, most))
+    def __init__(self) -> None:
+        self.max_page_size = setting("MAX_PAGE_SIZE")
+        self.page_size = min(api_settings.PAGE_SIZE or DEFAULT_PAGE_SIZE, self.max_page_size)
 
 
 def pagination_class() -> type[PageNumberPagination]:

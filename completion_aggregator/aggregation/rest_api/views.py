@@ -8,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.middleware.http import ConditionalGetMiddleware
 from django.utils.module_loading import import_string
 from opaque_keys.edx.keys import CourseKey
 from rest_framework import parsers, renderers
@@ -35,14 +36,16 @@ class ProgressView(APIView):
     permission_classes = (IsAuthenticated,)
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        """Return those of ``API_AUTHENTICATION_CLASSES``, or else those of the REST framework's settings."""
+        """Return those that a derived view names, else ``API_AUTHENTICATION_CLASSES``, else the REST framework's."""
         paths: Sequence[str] = setting("API_AUTHENTICATION_CLASSES")
-        return [import_string(path)() for path in paths] if paths else super().get_authenticators()
+        if paths and self.authentication_classes is ProgressView.authentication_classes:
+            return [import_string(path)() for path in paths]
+        return super().get_authenticators()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Return the request as the REST framework has it; a charset that is none is taken for UTF-8."""
         try:
-            b"".decode(request.encoding or "utf-8")
+            "a".encode(request.encoding or "utf-8")  # of an empty text, no charset would be looked up
         except (LookupError, ValueError):
             request.encoding = "utf-8"
         return super().initialize_request(request, *args, **kwargs)
@@ -139,6 +142,14 @@ class CompletionViewMixin(ProgressView):
 
     def _paged(self, entries: Any) -> Response:
         return self.paginator.get_paginated_response(entries)
+
+    def _revalidated(self, response: Response) -> Response:
+        """Give the answer to a GET an ETag, and leave out its body for a client that has it already."""
+        request = self.request._request
+        response.add_post_render_callback(
+            lambda rendered: ConditionalGetMiddleware(lambda _: rendered).process_response(request, rendered)
+        )
+        return response
 
 
 def user_named(username: str) -> AbstractBaseUser | None:

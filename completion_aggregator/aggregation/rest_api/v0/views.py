@@ -42,11 +42,11 @@ class CompletionDetailView(CompletionViewMixin):
         if not get_platform().is_enrolled(key, user.pk):  # before any look at the course
             raise NotFound
         fields = v1.rooted(fields_of(self.values), key)
-        mean = api.course_means([key])[key] if fields.mean else None
         name = user.get_username()
         standing = api.standings_of_learner(user.pk, [key], username=name)[key]
-        username = name if fields.username else None
-        return Response(EntryMaker(fields, tally=tally_v0)(key, standing, username=username, mean=mean)())
+        make, username = EntryMaker(fields, tally=tally_v0), name if fields.username else None
+        entry = make(key, standing, username=username, mean=v1.mean_of(key, fields))
+        return self._revalidated(Response(entry()))
 
     def _not_enrolled(self, username: str) -> NotFound:
         return NotFound()

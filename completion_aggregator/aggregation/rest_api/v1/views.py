@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
 from opaque_keys.edx.keys import CourseKey, UsageKey
 from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
 from rest_framework.request import Request
@@ -65,25 +66,32 @@ class CompletionDetailView(CompletionViewMixin):
             raise self._not_enrolled(user.get_username())
         fields = rooted(fields_of(self.values), course_key)
         user_ids = user_ids_of(self.values)
-        mean = api.course_means([course_key])[course_key] if fields.mean else None
-        make = EntryMaker(fields)
         if self._requested_user is None:
-            page = self._everybody(course_key, user_ids)
-            standings = standings_of_class(course_key, [pk for pk, _ in page])
-            makers = [make(course_key, standings[pk], username=name, mean=mean) for pk, name in page]
-            return self._paged(Entries(makers))
-        one = self._paginate([user] if user_ids is None or user.pk in user_ids else [])
-        name = user.get_username()
-        found = api.standings_of_learner(user.pk, [course_key], username=name) if one else {}
-        username = name if fields.username else None
-        return self._paged(Entries([make(course_key, found[course_key], username=username, mean=mean) for _ in one]))
+            return self._everybody(course_key, fields, user_ids)
+        return self._revalidated(
+            self._one(course_key, fields, user if user_ids is None or user.pk in user_ids else None)
+        )
 
-    def _everybody(self, course_key: CourseKey, user_ids: frozenset[int] | None) -> list[tuple[int, str]]:
+    def _everybody(self, course_key: CourseKey, fields: Fields, user_ids: frozenset[int] | None) -> Response:
         model = get_user_model()
         users = model._default_manager.filter(pk__in=get_platform().enrollments(course_key))
         if user_ids is not None:
             users = users.filter(pk__in=user_ids)
-        return self._paginate(users.order_by("pk").values_list("pk", model.USERNAME_FIELD))
+        page = self._paginate(users.order_by("pk").values_list("pk", model.USERNAME_FIELD))
+        standings = standings_of_class(course_key, [pk for pk, _ in page])
+        make, mean = EntryMaker(fields), mean_of(course_key, fields)
+        return self._paged(Entries([make(course_key, standings[pk], username=name, mean=mean) for pk, name in page]))
+
+    def _one(self, course_key: CourseKey, fields: Fields, user: AbstractBaseUser | None) -> Response:
+        """Return a page of one learner; of nobody, if the one asked for is not among those to narrow it to."""
+        entries = []
+        for each in self._paginate([] if user is None else [user]):
+            name = each.get_username()
+            standing = api.standings_of_learner(each.pk, [course_key], username=name)[course_key]
+            username = name if fields.username else None
+            make = EntryMaker(fields)
+            entries.append(make(course_key, standing, username=username, mean=mean_of(course_key, fields)))
+        return self._paged(Entries(entries))
 
 
 class CourseLevelCompletionStatsView(CompletionViewMixin):
@@ -105,6 +113,11 @@ class CourseLevelCompletionStatsView(CompletionViewMixin):
         if fields.mean:
             entry["mean"] = api.course_means([key])[key]
         return Response({"results": [entry]})
+
+
+def mean_of(course_key: CourseKey, fields: Fields) -> float | None:
+    """Return the mean of the course, where it is asked for."""
+    return api.course_means([course_key])[course_key] if fields.mean else None
 
 
 def rooted(fields: Fields, course_key: CourseKey) -> Fields:
