@@ -53,6 +53,8 @@ EVENT_TRACKING_ENABLED = True
 WAFFLE_SWITCH_DEFAULT = True
 
 MIDDLEWARE = [
+    # Without it, a process goes on with the waffle switches that it has once seen.
+    "edx_django_utils.cache.middleware.RequestCacheMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

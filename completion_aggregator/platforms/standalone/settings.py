@@ -57,6 +57,8 @@ INSTALLED_APPS = [
 EVENT_TRACKING_ENABLED = True
 
 MIDDLEWARE = [
+    # Without it, a process goes on with the waffle switches that it has once seen.
+    "edx_django_utils.cache.middleware.RequestCacheMiddleware",
     "completion_aggregator.platforms.standalone.health.answer_any_host",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -13,15 +13,19 @@ from django.test import Client
 from django.views import View
 from rest_framework.authtoken.models import Token
 from rest_framework.throttling import SimpleRateThrottle
+from waffle.models import Switch
 
 from completion_aggregator.exceptions import InvalidSetting
 from completion_aggregator.platforms.standalone import access
 from completion_aggregator.platforms.standalone.wsgi import application
+from tests.aggregation.builders import KEY, usage
+from tests.aggregation.rest_api.school import person, post, small
 from tests.platforms.standalone.builders import learner
 from tests.platforms.standalone.test_cli import environment_of
 
 COURSES = "/completion-aggregator/v2/courses/"
 PASSWORD = "correct horse"
+SWITCH = "completion.enable_completion_tracking"
 REFUSED = {"non_field_errors": ["Unable to log in with provided credentials."]}
 PRINT_HARDENED = """
 import json, django
@@ -336,3 +340,18 @@ def test_each_user_may_ask_so_often(client, ana, rates, path):
     assert 0 < int(client.get(path).headers["Retry-After"]) <= 60
     client.force_login(learner("bob"))
     assert client.get(path.replace("ana", "bob")).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_running_site_notices_that_completion_is_switched_off_and_on() -> None:
+    Switch.objects.update_or_create(name=SWITCH, defaults={"active": True})
+    ana = person("ana", small())
+    block = f"v0/course/{KEY}/blocks/{usage('html', 'a')}/"
+
+    answers = [post(ana, block, {"completion": 1.0}).status_code]
+    for active in (False, True):
+        Switch.objects.get(name=SWITCH).delete()
+        Switch.objects.create(name=SWITCH, active=active)
+        answers.append(post(ana, block, {"completion": 1.0}).status_code)
+
+    assert answers == [201, 409, 200]
