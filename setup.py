@@ -10,7 +10,21 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-EXTRAS = ("standalone", "mysql", "postgresql", "redis", "fast", "cli", "api", "parquet", "xapi", "fuzz", "test", "dev", "docs")
+EXTRAS = (
+    "standalone",
+    "mysql",
+    "postgresql",
+    "redis",
+    "fast",
+    "cli",
+    "api",
+    "parquet",
+    "xapi",
+    "fuzz",
+    "test",
+    "dev",
+    "docs",
+)
 DATA = ("html", "xml", "json", "css", "js", "svg")
 PLUGIN = "completion_aggregator = completion_aggregator.apps:CompletionAggregatorAppConfig"
 

@@ -9,10 +9,10 @@ from hypothesis.extra.numpy import arrays
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation.api import Standing
-from completion_aggregator.aggregation.standings import Blocks
 from completion_aggregator.aggregation.rest_api.entries import EntryMaker, tally_v0, tally_v1
 from completion_aggregator.aggregation.rest_api.parameters import Fields
 from completion_aggregator.aggregation.rest_api.renderers import Entries, dumps
+from completion_aggregator.aggregation.standings import Blocks
 
 pytest.importorskip("orjson")  # without it there are dictionaries only
 
