@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.models import AggregatedCourse, CourseProgress
 
 LABEL = "completion_aggregator"
 OLD = "0007_aggregator_optional_completion"
@@ -156,3 +160,16 @@ def test_a_site_of_the_old_version_may_have_keys_that_differ_in_case_in_two_rows
     migrate("0008")
     insert("completion_aggregator_aggregator", row | {"block_key": str(row["block_key"]).replace("course+", "COURSE+")})
     assert len(content()["completion_aggregator_aggregator"]) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_was_active_before_there_was_a_mark_has_begun(latest: None) -> None:
+    course = AggregatedCourse.objects.create(course_key=CourseKey.from_string("course-v1:A+b+C"))
+    users = [get_user_model()._default_manager.create(username=name) for name in ("ana", "bob")]
+    for user, moment in zip(users, (timezone.now(), None), strict=True):
+        CourseProgress.objects.create(course=course, user=user, last_activity=moment, begun=False)
+    migrate("0009")
+
+    migrate("0010")
+
+    assert dict(CourseProgress.objects.values_list("user__username", "begun")) == {"ana": True, "bob": False}
