@@ -49,6 +49,9 @@ class Platform(Protocol):
     def course_graph(self, course_key: CourseKey) -> tuple[str, CourseGraph]:
         """Return the current content version and its graph. Raises UnknownCourse or InvalidCourse."""
 
+    def course_graphs(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, tuple[str, CourseGraph]]:
+        """Return the same of each of these courses whose content can be read."""
+
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:

@@ -1,8 +1,7 @@
 """The course that a batch of learners is worked on in: its row, graph and leaf numbers, read once and kept."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -19,7 +18,6 @@ from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import View
-from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.ports import Sight, get_platform
 
 #: Learners times leaves in one batch: a few hundred megabytes of arrays, whatever the size of the course.
@@ -72,20 +70,35 @@ class _Graphs:
         self._kept: OrderedDict[CourseKey, tuple[str, CourseGraph]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, course_key: CourseKey, version: str | None = None) -> tuple[str, CourseGraph]:
-        """Return the version and graph of the course; *version*: the current one, where it is known already."""
+    def get(self, course_key: CourseKey) -> tuple[str, CourseGraph]:
         platform = get_platform()
-        version = version or platform.course_version(course_key)
+        version = platform.course_version(course_key)
         with self._lock:
             kept = self._kept.get(course_key)
         if kept is None or kept[0] != version:
             kept = platform.course_graph(course_key)
+        self._keep({course_key: kept})
+        return kept
+
+    def get_many(self, course_keys: Collection[CourseKey]) -> dict[CourseKey, CourseGraph]:
+        """Return the graph of each of these courses whose content can be read, with two queries at most."""
+        platform = get_platform()
+        versions = platform.course_versions(course_keys)
         with self._lock:
-            self._kept[course_key] = kept
-            self._kept.move_to_end(course_key)
+            known = {key: self._kept.get(key) for key in versions}
+        found = {key: kept for key, kept in known.items() if kept is not None and kept[0] == versions[key]}
+        missing = [key for key in versions if key not in found]
+        found |= platform.course_graphs(missing) if missing else {}
+        self._keep(found)
+        return {key: graph for key, (_, graph) in found.items()}
+
+    def _keep(self, found: Mapping[CourseKey, tuple[str, CourseGraph]]) -> None:
+        with self._lock:
+            for course_key, kept in found.items():
+                self._kept[course_key] = kept
+                self._kept.move_to_end(course_key)
             while len(self._kept) > setting("GRAPH_CACHE_SIZE"):
                 self._kept.popitem(last=False)
-        return kept
 
     def clear(self) -> None:
         with self._lock:
@@ -118,12 +131,11 @@ def graph_of(course_key: CourseKey) -> CourseGraph:
 
 
 def graphs_of(course_keys: Collection[CourseKey]) -> dict[CourseKey, CourseGraph]:
-    """Return the graphs of those of these courses whose content can be read, with one query for all known already."""
-    graphs = {}
-    for course_key, version in get_platform().course_versions(course_keys).items():
-        with suppress(UnknownCourse, InvalidCourse):  # gone meanwhile, or damaged: like a course without content
-            graphs[course_key] = _graphs.get(course_key, version)[1]
-    return graphs
+    """Return the graphs of those of these courses whose content can be read.
+
+    One query, and one more if this process has not kept them all.
+    """
+    return _graphs.get_many(course_keys)
 
 
 def numbering_of(graph: CourseGraph) -> LeafNumbers:

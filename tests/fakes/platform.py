@@ -45,6 +45,9 @@ class FakePlatform:
         graph = self._graph(course_key)
         return graph.content_hash, graph
 
+    def course_graphs(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, tuple[str, CourseGraph]]:
+        return {key: self.course_graph(key) for key in course_keys if str(key) in self.graphs}
+
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:

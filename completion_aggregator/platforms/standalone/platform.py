@@ -1,6 +1,7 @@
 """The platform port, answered from our own tables."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -12,7 +13,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.blocks import CompletionMode, Partition
 from completion_aggregator.course_graph.graph import CourseGraph
-from completion_aggregator.exceptions import UnknownCourse
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.platforms.standalone.learners import STAFF_ROLES, Learner, read_learner, read_learners
 from completion_aggregator.platforms.standalone.models import CohortMembership, Course, CourseRole, Enrollment
 from completion_aggregator.platforms.standalone.modes import ModeTable
@@ -63,6 +64,16 @@ class StandalonePlatform:
         """Return the current version and its graph, in one query."""
         version, graph = _of_current(course_key, "current__content_hash", "current__graph")
         return version, CourseGraph.from_bytes(bytes(graph))
+
+    def course_graphs(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, tuple[str, CourseGraph]]:
+        """Return the same of each of these courses whose content can be read, in one query."""
+        courses = Course.objects.filter(course_key__in=course_keys, current__isnull=False)
+        graphs: dict[CourseKey, tuple[str, CourseGraph]] = {}
+        for key, version, graph in courses.values_list("course_key", "current__content_hash", "current__graph"):
+            with suppress(InvalidCourse):
+                if key is not None:
+                    graphs[key] = str(version), CourseGraph.from_bytes(bytes(graph or b""))
+        return graphs
 
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime

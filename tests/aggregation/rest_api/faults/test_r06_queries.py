@@ -32,6 +32,7 @@ PURPOSES: Final = {
     "facts": "FROM completion_blockcompletion",
     "count": "COUNT(*)",
     "role": "standalone_courserole",
+    "graphs": '"graph"',
     "versions": '"content_hash"',
     "enrolled": "SELECT 1 AS",
     "page": "IN (SELECT U0",
@@ -86,6 +87,14 @@ def test_r06_one_more_where_the_learner_has_completed_nothing_yet_in_some_course
     client = enrolled_in(count, touched=keys(count)[1:], refreshed=keys(count)[2:])
     found = asked(client, f"{path}?username=ana&{ALL}")
     assert found == sorted([*OWN_LIST, "begun or stale", "means"])
+    assert len(found) <= LIMIT
+
+
+def test_r06_one_more_where_there_are_more_courses_than_a_process_keeps(settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_GRAPH_CACHE_SIZE = 3
+    client = enrolled_in(20, touched=keys(20), refreshed=keys(20))
+    found = asked(client, f"v1/course/?{ALL}&username=ana")
+    assert found == sorted([*OWN_LIST, "graphs", "means"])
     assert len(found) <= LIMIT
 
 
