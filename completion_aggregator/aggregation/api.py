@@ -41,7 +41,7 @@ from completion_aggregator.aggregation.refresh import (
     refresh_learners,
 )
 from completion_aggregator.aggregation.roster import Order, Place, Roster, RosterEntry, RosterQuery
-from completion_aggregator.aggregation.standings import Standing
+from completion_aggregator.aggregation.standings import Blocks, Standing
 from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
 from completion_aggregator.aggregation.thresholds import ThresholdReached, threshold_reached
@@ -54,6 +54,7 @@ __all__ = [
     "ALL_LEVELS",
     "BlockProgress",
     "BlockSummary",
+    "Blocks",
     "CourseFigures",
     "CourseStatus",
     "CourseSummary",

@@ -15,6 +15,9 @@ from completion_aggregator.aggregation.models import AggregatedCourse, CoursePro
 from completion_aggregator.conf import setting
 from completion_aggregator.ports import get_platform
 
+#: SQLite takes 500 parts in one statement.
+COURSES_AT_ONCE: Final = 100
+
 _Statement: TypeAlias = tuple[str, list[Any]]
 
 #: Everybody enrolled, with or without a row of progress, less those who are left out.
@@ -47,12 +50,15 @@ class CourseFigures:
 def means_of(course_keys: Collection[CourseKey]) -> dict[CourseKey, float]:
     """Return the mean percent of each of these courses: of those enrolled who have no access role in it.
 
-    One query for all that are not in the cache.
+    One query for each hundred of those that are not in the cache.
     """
     names = {_cache_key(course_key): course_key for course_key in course_keys}
     kept: Mapping[str, float] = cache.get_many(names)
-    missing = {name: course_key for name, course_key in names.items() if name not in kept}
-    found = dict(zip(missing, _means(list(missing.values())), strict=True)) if missing else {}
+    missing = [name for name in names if name not in kept]
+    found: dict[str, float] = {}
+    for start in range(0, len(missing), COURSES_AT_ONCE):
+        some = missing[start : start + COURSES_AT_ONCE]
+        found |= zip(some, _means([names[name] for name in some]), strict=True)
     if found:
         cache.set_many(found, timeout=setting("MEAN_CACHE_SECONDS"))
     return {course_key: kept[name] if name in kept else found[name] for name, course_key in names.items()}

@@ -179,3 +179,8 @@ def test_figures_take_one_query(platform: FakePlatform) -> None:
     with CaptureQueriesContext(connection) as context:
         assert api.course_figures(KEY, without_roles=["staff"]).learners == 3
     assert len(context) == 1
+
+
+def test_the_means_of_more_courses_than_fit_into_one_statement_are_found(platform: FakePlatform) -> None:
+    keys = [CourseKey.from_string(f"course-v1:Test+Course+{nth}") for nth in range(501)]
+    assert api.course_means(keys) == dict.fromkeys(keys, 0.0)

@@ -6,11 +6,10 @@ from typing import Any, Final, TypeAlias
 
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation.api import Standing
+from completion_aggregator.aggregation.api import Blocks, Standing
 from completion_aggregator.aggregation.rest_api.parameters import Fields
 from completion_aggregator.aggregation.rest_api.renderers import dumps
 from completion_aggregator.aggregation.rest_api.stencils import Stencil
-from completion_aggregator.aggregation.standings import Blocks
 from completion_aggregator.conf import block_types
 
 Entry: TypeAlias = dict[str, Any]

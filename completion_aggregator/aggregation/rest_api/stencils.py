@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from completion_aggregator.aggregation.batch import Floats
 from completion_aggregator.aggregation.rest_api.renderers import dumps, orjson
 
 #: Around what stands for a value; no JSON has it, as it is escaped in texts.
@@ -27,7 +27,7 @@ class Stencil:
         self._name_at = holes.index(_NAME) if _NAME in holes else None
         self._cells = np.array([int(hole) for hole in holes if hole != _NAME], dtype=np.intp)
 
-    def fill(self, numbers: Floats, name: str | None) -> bytes:
+    def fill(self, numbers: NDArray[np.float64], name: str | None) -> bytes:
         """Return the JSON with the numbers of one learner."""
         values = orjson.dumps(numbers.ravel()[self._cells], option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
         if self._name_at is not None:

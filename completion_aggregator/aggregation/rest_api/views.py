@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.middleware.http import ConditionalGetMiddleware
+from django.utils.cache import patch_vary_headers
 from django.utils.module_loading import import_string
 from opaque_keys.edx.keys import CourseKey
 from rest_framework import parsers, renderers
@@ -60,6 +61,13 @@ class ProgressView(APIView):
             JSONRenderer() if type(renderer) is renderers.JSONRenderer else renderer
             for renderer in super().get_renderers()
         ]
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
+        """Keep answers about persons out of caches that others share."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.headers.setdefault("Cache-Control", "private, no-cache")
+        patch_vary_headers(answer, ("Accept", "Authorization", "Cookie"))
+        return answer
 
 
 class CompletionViewMixin(ProgressView):

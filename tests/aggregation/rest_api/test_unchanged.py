@@ -47,3 +47,13 @@ def test_what_is_asked_for_by_post_is_always_sent() -> None:
     posted = client_of(ana).post(path, body, content_type="application/json", headers={"If-None-Match": first["ETag"]})
 
     assert (posted.status_code, posted.json()) == (200, first.json())
+
+
+@pytest.mark.parametrize("version", ONE_LEARNER)
+def test_no_cache_that_others_share_keeps_an_answer(version: str) -> None:
+    ana = person("ana", small())
+
+    headers = client_of(ana).get(ONE_LEARNER[version]).headers
+
+    assert headers["Cache-Control"] == "private, no-cache"
+    assert {"Accept", "Authorization", "Cookie"} <= set(headers["Vary"].split(", "))

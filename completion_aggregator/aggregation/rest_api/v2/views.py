@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, ClassVar, Final, cast
+from typing import ClassVar, Final, cast
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpResponseBase
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
 from django.utils.http import parse_etags
 from opaque_keys.edx.keys import CourseKey
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
@@ -61,13 +60,6 @@ class View(ProgressView):
         self.request.accepted_renderer = JSONRenderer()
         self.request.accepted_media_type = JSONRenderer.media_type
         return super().handle_exception(exc)
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
-        """Keep answers about persons out of caches that others share."""
-        answer = super().finalize_response(request, response, *args, **kwargs)
-        answer.headers.setdefault("Cache-Control", "private, no-cache")
-        patch_vary_headers(answer, ("Accept", "Authorization", "Cookie"))
-        return answer
 
     @property
     def asking(self) -> AbstractBaseUser:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.aggregation.builders import KEY
-from tests.aggregation.rest_api.school import answer, facts, get, person, post, small
+from tests.aggregation.rest_api.school import answer, completed, facts, get, person, post, refreshed, small
 
 pytestmark = pytest.mark.django_db
 
@@ -43,14 +43,18 @@ def test_r03_user_ids_may_be_texts_in_a_body(root: Any) -> None:
 
 
 @pytest.mark.parametrize("path", [f"v1/course/{KEY}/", "v1/course/", f"v0/course/{KEY}/", "v0/course/"])
-def test_r03_the_course_level_may_be_asked_for(root: Any, path: str) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_r03_the_course_level_may_be_asked_for(root: Any, path: str, begun: bool) -> None:
+    if begun:
+        completed(root, "a")
+    refreshed()
+
     status, body = answer(get(root, path, requested_fields="course", username="root"))
+
     entry = body["results"][0] if "results" in body else body
     block = {"course_key": str(KEY), "block_key": str(KEY.make_usage_key("course", "course"))}
-    assert (status, [{**each, "completion": None} for each in entry["course"]]) in (
-        (200, []),  # never begun
-        (200, [{**block, "completion": None}]),
-    )
+    listed = [{**block, "completion": entry["completion"]}] if begun else []
+    assert (status, entry["course"], entry["completion"]["earned"]) == (200, listed, float(begun))
 
 
 def test_r03_a_malformed_course_key_is_a_404_in_v0(root: Any) -> None:
