@@ -1,4 +1,9 @@
-"""Every error that this package raises on purpose."""
+"""Every error that this package raises on purpose, and how the text of any error is stored."""
+
+from typing import Final
+
+#: The length of the columns for errors.
+_LONGEST: Final = 500
 
 
 class CompletionAggregatorError(Exception):
@@ -27,3 +32,11 @@ class DamagedVector(CompletionAggregatorError):
 
 class InvalidSetting(CompletionAggregatorError):
     """A setting has a value that cannot work; the message says which and what would."""
+
+
+def storable(error: str) -> str:
+    """Return the text of an error as every database takes it: short, no NUL, no half of a surrogate pair.
+
+    Whoever raised it may have put anything into it, and an error that cannot be stored would come back for ever.
+    """
+    return error.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:_LONGEST]

@@ -30,7 +30,7 @@ from completion_aggregator.aggregation.thresholds import (
     threshold_reached,
 )
 from completion_aggregator.conf import Webhook, webhooks
-from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.exceptions import CompletionAggregatorError, storable
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +228,7 @@ def _failed(pk: int, error: str, *, attempts: int | None = None) -> None:
     for tried in rows.values_list("attempts", flat=True):
         pause = min(FIRST_PAUSE * 2 ** min(tried - 1, 30), LONGEST_PAUSE)
         due_at = timezone.now() + pause if tried < MOST_ATTEMPTS else None
-        rows.update(due_at=due_at, error=error[:500])
+        rows.update(due_at=due_at, error=storable(error))
 
 
 def _request(webhook: Webhook, event_id: str, body: bytes, patience: float) -> None:

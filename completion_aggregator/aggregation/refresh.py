@@ -22,7 +22,7 @@ from completion_aggregator.aggregation.batch import bring_up_to_date, gather, gr
 from completion_aggregator.aggregation.courses import Course, bounded, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.conf import setting
-from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCourse, UnknownCourse
+from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCourse, UnknownCourse, storable
 from completion_aggregator.ports import get_platform
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def _postpone(course_key: CourseKey, error: str) -> None:
     row, _ = AggregatedCourse.objects.get_or_create(course_key=course_key)
     pause = min(timedelta(seconds=30 * 2 ** min(row.failures, 10)), _LONGEST_PAUSE)
     AggregatedCourse.objects.filter(pk=row.pk).update(
-        failures=row.failures + 1, error=error, retry_at=timezone.now() + pause
+        failures=row.failures + 1, error=storable(error), retry_at=timezone.now() + pause
     )
 
 

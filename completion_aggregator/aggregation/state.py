@@ -15,6 +15,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.aggregation import stale
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.conf import setting
+from completion_aggregator.exceptions import storable
 from completion_aggregator.upsert import upsert
 
 TABLE: Final = CourseProgress._meta.db_table
@@ -138,7 +139,7 @@ def store(course_id: int, states: Sequence[State], *, now: datetime) -> None:
 def record_failure(course_id: int, user_id: int, error: str) -> bool:
     """Count a failed refresh; set the learner aside after ``MAX_ATTEMPTS``. Return whether that happened."""
     row = CourseProgress.objects.filter(course_id=course_id, user_id=user_id)
-    row.update(attempts=F("attempts") + 1, error=error[:500])
+    row.update(attempts=F("attempts") + 1, error=storable(error))
     worn_out = row.filter(attempts__gte=setting("MAX_ATTEMPTS"), set_aside_at__isnull=True)
     return bool(worn_out.update(set_aside_at=timezone.now()))
 

@@ -20,6 +20,9 @@ from tests.fakes.platform import FakePlatform
 
 KEY = CourseKey.from_string("course-v1:Test+Course+1")
 
+#: Texts of errors that databases refuse, and what is stored of them.
+UNSTORABLE = [("half \ud83d a pair", "half \\ud83d a pair"), ("a\0b", "a\\0b")]
+
 _MODES = {
     **dict.fromkeys(("course", "chapter", "sequential", "vertical", "library_content"), CompletionMode.AGGREGATOR),
     "discussion": CompletionMode.EXCLUDED,

@@ -21,12 +21,13 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
-from completion_aggregator.exceptions import UnknownCourse
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.models import AggregatedCourse, Aggregator, CourseProgress, StaleCompletion
 from completion_aggregator.platforms.standalone.celery import app as site
 from tests.aggregation.builders import (
     KEY,
     SMALL,
+    UNSTORABLE,
     complete,
     course,
     everything,
@@ -90,6 +91,39 @@ def test_the_service_tells_its_counts_to_machines(platform: FakePlatform) -> Non
         "learners": 1, "resolved": 1, "written": 8, "removed": 0, "rebuilt": 0, "mended": 0, "failed": 1,
         "unknown_users": 1,
     }  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("text", "stored"), UNSTORABLE)
+def test_an_error_that_no_database_takes_is_stored_all_the_same_and_the_others_are_refreshed(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, text: str, stored: str
+) -> None:
+    small(platform)
+    platform.publish(course(*SMALL, key=OTHER))
+    ana, ben = learner(platform, "ana"), learner(platform, "ben")
+    complete(ana, "a")
+    complete(ben, "a")
+    complete(ben, "a", key=OTHER)
+    whole, sight = platform._graph, platform._sight
+
+    def graph(course_key: CourseKey) -> Any:
+        if course_key == OTHER:
+            raise InvalidCourse(text)
+        return whole(course_key)
+
+    def unless_ana(graph: Any, user_id: int, now: Any) -> Any:
+        if user_id == ana.pk:
+            raise RuntimeError(text)
+        return sight(graph, user_id, now)
+
+    monkeypatch.setattr(platform, "_graph", graph)
+    monkeypatch.setattr(platform, "_sight", unless_ana)
+    with pytest.raises(CommandError, match="1 courses could not be refreshed"):
+        output("run_aggregator_service")
+
+    assert tallies(ben)["course"] == (1.0, 5.0)
+    assert CourseProgress.objects.get(user=ana).error == f"RuntimeError: {stored}"
+    assert AggregatedCourse.objects.get(course_key=OTHER).error == stored
 
 
 @pytest.mark.django_db

@@ -22,7 +22,7 @@ from completion_aggregator.aggregation import api
 from completion_aggregator.aggregation.deliveries import FIRST_PAUSE, LONGEST_PAUSE, MOST_ATTEMPTS
 from completion_aggregator.api import ThresholdReached, threshold_reached
 from completion_aggregator.models import Crossing, Delivery
-from tests.aggregation.builders import KEY, SMALL, complete, course, learner, learners, small, usage
+from tests.aggregation.builders import KEY, SMALL, UNSTORABLE, complete, course, learner, learners, small, usage
 from tests.aggregation.interleaving import PATIENCE, Crew
 from tests.aggregation.processes import Child
 from tests.aggregation.receiving import SECRET, Endpoint, badge, endpoint
@@ -287,6 +287,23 @@ def test_a_receiver_that_fails_undoes_what_the_others_wrote_and_all_are_told_aga
     finally:
         threshold_reached.disconnect(fail)
     assert sorted(Group.objects.values_list("name", flat=True)) == ["ana c2 1", "ben c2 1"]
+
+
+@pytest.mark.parametrize(("text", "stored"), UNSTORABLE)
+def test_an_error_that_no_database_takes_is_stored_all_the_same_and_the_others_are_told(
+    platform: FakePlatform, text: str, stored: str
+) -> None:
+    def fail(sender: Any, reached: ThresholdReached, **_: Any) -> None:
+        if reached.username == "ana":
+            raise RuntimeError(text)
+
+    threshold_reached.connect(fail)
+    try:
+        reach(platform, "ana", "ben")
+        assert api.deliver() == 1
+    finally:
+        threshold_reached.disconnect(fail)
+    assert sorted(rows()) == [(0, "", True, False), (1, f"RuntimeError: {stored}", False, True)]
 
 
 def documented(first_line: str) -> dict[str, Any]:
