@@ -8,14 +8,22 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.module_loading import import_string
 
-from completion_aggregator.conf import DEFAULTS, PREFIX, projected_block_types, setting, thresholds, webhooks
+from completion_aggregator.conf import (
+    DEFAULTS,
+    PREFIX,
+    block_types,
+    projected_block_types,
+    setting,
+    thresholds,
+    webhooks,
+)
 from completion_aggregator.course_graph.blocks import CompletionMode
 
 #: JSON_TABLE and SKIP LOCKED came with these.
 _OLDEST_MARIADB: Final = (10, 6)
 _OLDEST_MYSQL: Final = (8, 0, 14)
 _NAMES: Final = ("BLOCK_TYPES", "PROJECTED_BLOCK_TYPES", "TRACKING_EVENT_TYPES")
-_COUNTS: Final = ("BATCH_SIZE", "MAX_ATTEMPTS", "GRAPH_CACHE_SIZE")
+_COUNTS: Final = ("BATCH_SIZE", "MAX_ATTEMPTS", "GRAPH_CACHE_SIZE", "MAX_PAGE_SIZE", "MEAN_CACHE_SECONDS")
 
 
 @checks.register(checks.Tags.compatibility)
@@ -37,12 +45,10 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         except ImproperlyConfigured as error:
             problems.append(_error(name, str(error), number))
     if not problems:
-        problems += _events_unseen()
-    try:
-        import_string(setting("PLATFORM"))
-    except ImportError as error:
-        problems.append(_wrong("PLATFORM", f"cannot be imported: {error}", "E004"))
-    return problems
+        problems += _events_unseen() + _thresholds_unreached()
+    if why := _not_imported(setting("PLATFORM")):
+        problems.append(_wrong("PLATFORM", f"cannot be imported: {why}", "E004"))
+    return problems + _wrong_authentication(setting("API_AUTHENTICATION_CLASSES"))
 
 
 @checks.register(checks.Tags.database)
@@ -94,6 +100,37 @@ def _wrong_modes(modes: object) -> list[checks.CheckMessage]:
     ]
 
 
+def _wrong_authentication(paths: object) -> list[checks.CheckMessage]:
+    name, number = "API_AUTHENTICATION_CLASSES", "E007"
+    if not isinstance(paths, (list, tuple)):
+        return [_wrong(name, f"must be a list of dotted paths, not {paths!r}", number)]
+    problems: list[checks.CheckMessage] = []
+    for path in paths:
+        if why := _not_imported(path):
+            problems.append(_wrong(name, f"names {path!r}, which cannot be imported: {why}", number))
+        elif not _authenticates(import_string(path)):
+            problems.append(_wrong(name, f"names {path!r}, which is no class derived from BaseAuthentication", number))
+    return problems
+
+
+def _not_imported(path: object) -> str:
+    """Return why nothing can be imported from *path*; an empty text when something can."""
+    if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")):
+        return f"{path!r} is no dotted path"
+    try:
+        import_string(path)
+    # Django says the last two: of a model whose app is not installed, and of a setting that a module asks for.
+    except (ImportError, RuntimeError, ImproperlyConfigured) as error:
+        return str(error)
+    return ""
+
+
+def _authenticates(found: object) -> bool:
+    from rest_framework.authentication import BaseAuthentication
+
+    return isinstance(found, type) and issubclass(found, BaseAuthentication)
+
+
 def _events_unseen() -> list[checks.CheckMessage]:
     unseen = sorted(frozenset(setting("TRACKING_EVENT_TYPES") or ()) - projected_block_types())
     if not unseen:
@@ -103,6 +140,22 @@ def _events_unseen() -> list[checks.CheckMessage]:
             f"{PREFIX}TRACKING_EVENT_TYPES names {', '.join(unseen)}, of which no rows are kept: no events come.",
             hint=f"A change is seen in the rows of a type: add the type to {PREFIX}PROJECTED_BLOCK_TYPES.",
             id="completion_aggregator.W001",
+        )
+    ]
+
+
+def _thresholds_unreached() -> list[checks.CheckMessage]:
+    # Not asked of the platform: to answer, an LMS may have to load every block type that is installed.
+    aggregators = {kind for kind, mode in setting("COMPLETION_MODES").items() if mode == CompletionMode.AGGREGATOR}
+    unknown = sorted(thresholds().keys() - block_types() - aggregators)
+    if not unknown:
+        return []
+    return [
+        checks.Warning(
+            f"{PREFIX}THRESHOLDS names {', '.join(unknown)}, which {PREFIX}BLOCK_TYPES does not:"
+            " nobody reaches them, unless the platform has aggregators of this type.",
+            hint="Only types whose completion is that of their children have percents to reach. Is the name right?",
+            id="completion_aggregator.W002",
         )
     ]
 
