@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from completion_aggregator import __version__
+
 DESCRIPTION: Final = """\
 How far the learners of a course are: what each has completed of what they can see, summed up over units, subsections,
 sections and the course.
@@ -11,7 +13,8 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "Completion Aggregator",
     "DESCRIPTION": DESCRIPTION,
-    "VERSION": "5.0.0",
+    # What is described is the release to come: a build before it describes the same.
+    "VERSION": __version__.partition(".dev")[0],
     "LICENSE": {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"},
     "TAGS": [
         {"name": "v2", "description": "What one would ask for today."},

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from opaque_keys.edx.keys import CourseKey, UsageKey
 from rest_framework.test import APIClient
 
+from completion_aggregator import __version__
 from completion_aggregator.aggregation.rest_api import openapi_webhooks
 from completion_aggregator.aggregation.thresholds import ThresholdReached, payload
 from completion_aggregator.platforms.standalone import description
@@ -66,6 +67,10 @@ def test_the_committed_description_is_that_of_the_code():
 
 def test_it_is_of_the_version_of_the_standard_that_we_say():
     assert DESCRIPTION["openapi"] == "3.1.0"
+
+
+def test_it_is_of_the_release_that_the_package_is_or_will_be():
+    assert DESCRIPTION["info"]["version"] == __version__.partition(".dev")[0]
 
 
 def test_it_is_served_as_yaml_and_json(client):
