@@ -3,10 +3,9 @@
 ``docs/reference/settings.md`` has a row for each variable.
 """
 
-from environ import Env
-
 from completion_aggregator.aggregation.rest_api import openapi_settings
 from completion_aggregator.platforms.standalone import access, environment
+from completion_aggregator.platforms.standalone.cache import drivable_cache
 from completion_aggregator.platforms.standalone.database import default_database, drivable_database
 from completion_aggregator.platforms.standalone.home import prepare_home, secret_key
 
@@ -29,7 +28,7 @@ DATABASES = {
 CACHES = {
     "default": environment.read(
         "CACHE_URL",
-        Env.cache_url_config,
+        drivable_cache,
         {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         expected="redis://host:6379/1, memcache://host:11211 or locmemcache://",
         secret=True,

@@ -27,8 +27,8 @@ def environment(tmp_path):
 
 @pytest.fixture
 def run(environment):
-    def run_it(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", MODULE, *arguments]
+    def run_it(*arguments: str, program: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *(("-c", program) if program else ("-m", MODULE)), *arguments]
         return subprocess.run(
             command, env=environment | variables, capture_output=True, text=True, timeout=60, check=False
         )
@@ -119,6 +119,18 @@ def test_a_setting_that_cannot_be_read_is_named(run):
     )  # fmt: skip
     status, errors = said(run("check", DATABASE_URL="mysq://someone:hunter2@db/name"))
     assert (status, "hunter2" in errors) == (1, False)
+
+
+def test_a_cache_that_cannot_work_stops_the_start(run):
+    expected = "expected redis://host:6379/1, memcache://host:11211 or locmemcache://"
+    assert said(run("check", CACHE_URL="redis://:hunter2@host:port/1")) == (1, f"Error: CACHE_URL: {expected}.\n")
+    hide = (
+        "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *p: None if n == 'redis' else f(n, *p);"
+    )
+    start = "from completion_aggregator.platforms.standalone.cli import main; main(['check'])"
+    found = run(program=f"{hide}{start}", CACHE_URL="redis://:hunter2@host/1")
+    install = "pip install 'completion-aggregator[standalone,redis]'"
+    assert said(found) == (1, f"Error: CACHE_URL: redis needs a driver that is not installed. Run: {install}\n")
 
 
 def test_a_command_that_fails_says_why(run):
