@@ -1,6 +1,7 @@
 """Settings from environment variables, with messages that name the variable."""
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,15 +18,27 @@ FALSE = frozenset({"0", "false", "no", "off"})
 Value = TypeVar("Value")
 
 
-def read(name: str, parse: Callable[[str], Value], default: Value, *, expected: str, secret: bool = False) -> Value:
-    """Return the variable *name*, parsed; *default* when it is unset or empty. A secret is not repeated in an error."""
+def read(
+    name: str,
+    parse: Callable[[str], Value],
+    default: Value,
+    *,
+    expected: str,
+    secret: bool = False,
+    explained: bool = False,
+) -> Value:
+    """Return the variable *name*, parsed; *default* when it is unset or empty. A secret is not repeated in an error.
+
+    *explained*: what *parse* says in an ImproperlyConfigured may be shown, for it holds no secret.
+    """
     raw = os.environ.get(name, "").strip()
     if not raw:
         return default
     try:
         return parse(raw)
-    except (ValueError, TypeError, LookupError, ImproperlyConfigured) as error:
-        raise InvalidSetting(f"{name}{'' if secret else f'={raw!r}'}: expected {expected}.") from error
+    except (ValueError, TypeError, LookupError, RecursionError, ImproperlyConfigured) as error:
+        why = _sentence(str(error)) if explained and isinstance(error, ImproperlyConfigured) else ""
+        raise InvalidSetting(f"{name}{'' if secret else f'={raw!r}'}: expected {expected}.{why}") from error
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -68,6 +81,14 @@ def parse_count(raw: str) -> int:
     return count
 
 
+def parse_log_level(raw: str) -> str:
+    """Return the name of a level as logging knows it."""
+    level = raw.upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ValueError(raw)
+    return level
+
+
 def parse_modes(raw: str) -> dict[str, str]:
     """Return completion modes by block type."""
     modes = json.loads(raw)
@@ -86,12 +107,17 @@ def parse_webhooks(raw: str) -> list[dict[str, str]]:
     return found
 
 
+def _sentence(reason: str) -> str:
+    return f" {reason[:1].upper()}{reason[1:]}."
+
+
 def _own_setting(name: str, default: object) -> Any:
     if name == PREFIX + "THRESHOLDS":
-        return read(name, parse_thresholds, None, expected='JSON such as {"course": [0.5, 1.0]}, above 0 and up to 1')
+        expected = 'JSON such as {"course": [0.5, 1.0]}, above 0 and up to 1'
+        return read(name, parse_thresholds, None, expected=expected, explained=True)
     if name == PREFIX + "WEBHOOKS":
         expected = f'JSON such as [{{"url": "https://...", "secret": "{SHORTEST_SECRET} characters or more"}}]'
-        return read(name, parse_webhooks, None, expected=expected, secret=True)
+        return read(name, parse_webhooks, None, expected=expected, secret=True, explained=True)
     if isinstance(default, bool):
         return read(name, parse_flag, None, expected="true or false")
     if isinstance(default, int):

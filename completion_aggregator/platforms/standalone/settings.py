@@ -113,7 +113,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {
         "handlers": ["stderr"],
-        "level": environment.read("LOG_LEVEL", str.upper, "WARNING", expected="DEBUG, INFO, WARNING or ERROR"),
+        "level": environment.read(
+            "LOG_LEVEL", environment.parse_log_level, "WARNING", expected="DEBUG, INFO, WARNING, ERROR or CRITICAL"
+        ),
     },
     "loggers": {
         # One line per tracking event would drown all others; the events are for the backends that a site configures.

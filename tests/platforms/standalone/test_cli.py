@@ -117,8 +117,17 @@ def test_a_setting_that_cannot_be_read_is_named(run):
     assert said(run("check", COMPLETION_AGGREGATOR_BATCH_SIZE="many")) == (
         1, "Error: COMPLETION_AGGREGATOR_BATCH_SIZE='many': expected a whole number above zero.\n"
     )  # fmt: skip
+    assert said(run("check", LOG_LEVEL="nonsense")) == (
+        1, "Error: LOG_LEVEL='nonsense': expected DEBUG, INFO, WARNING, ERROR or CRITICAL.\n"
+    )  # fmt: skip
     status, errors = said(run("check", DATABASE_URL="mysq://someone:hunter2@db/name"))
     assert (status, "hunter2" in errors) == (1, False)
+
+
+def test_a_setting_that_can_be_read_but_cannot_work_stops_the_start(run):
+    status, errors = said(run("serve", "--port", "0", COMPLETION_AGGREGATOR_API_AUTHENTICATION_CLASSES="a.B"))
+    assert status == 1
+    assert "COMPLETION_AGGREGATOR_API_AUTHENTICATION_CLASSES names 'a.B', which cannot be imported" in errors
 
 
 def test_a_cache_that_cannot_work_stops_the_start(run):
