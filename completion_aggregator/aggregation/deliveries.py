@@ -3,25 +3,23 @@
 At least once to a webhook, with the same Idempotency-Key each time; what receivers write to the database, exactly once.
 """
 
-import hmac
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
-from threading import Thread
-from time import monotonic, time
+from enum import Enum
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
-import requests
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.db.models import Count, F, Min, Q, QuerySet
 from django.utils import timezone
 
 from completion_aggregator.aggregation.models import Crossing, Delivery
+from completion_aggregator.aggregation.posts import DeliveryFailed, EndpointDown, post
 from completion_aggregator.aggregation.thresholds import (
     RECEIVERS,
     ThresholdReached,
@@ -30,7 +28,7 @@ from completion_aggregator.aggregation.thresholds import (
     threshold_reached,
 )
 from completion_aggregator.conf import Webhook, webhooks
-from completion_aggregator.exceptions import CompletionAggregatorError, storable
+from completion_aggregator.exceptions import storable
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +40,24 @@ LEASE: Final = 6 * PATIENCE
 FIRST_PAUSE: Final = timedelta(seconds=30)
 LONGEST_PAUSE: Final = timedelta(hours=6)
 MOST_ATTEMPTS: Final = 20
+#: So many refusals in a row, and nothing else is tried in this turn.
+_ENOUGH: Final = 3
 _PAGE: Final = 100
 _CHUNK: Final = 5000
 
 
-class DeliveryFailed(CompletionAggregatorError):
-    """An endpoint did not take a crossing; the message says why, and holds no secret."""
+class _UserGone(DeliveryFailed):
+    """There is nobody to tell of; no fault of the endpoint."""
+
+
+class _Outcome(Enum):
+    """How an attempt ended: REFUSED for the first time, AGAIN later. NOTHING says nothing of the endpoint."""
+
+    TOLD = "told"
+    NOTHING = "nothing"
+    REFUSED = "refused"
+    AGAIN = "again"
+    DOWN = "down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +79,12 @@ class DeliveryStatus:
 def deliver(*, stopped: Callable[[], bool] = lambda: False, seconds: float = 30.0, patience: float = PATIENCE) -> int:
     """Tell every endpoint what is due; return how many deliveries were made.
 
-    Stops after about *seconds*, shared evenly by the endpoints. A webhook that fails rests until the next call, so that
-    one that hangs does not hold up much. Any number of processes may do this at once. Call it outside of transactions.
+    Stops after about *seconds*, shared evenly by the endpoints; what was begun is ended. An endpoint that is down, or
+    refuses three in a row, rests until the next call, so that one that hangs does not hold up much. Any number of
+    processes may do this at once. Call it outside of transactions.
     """
-    told, send = 0, _senders(patience)
-    for endpoint in send:
-        until = monotonic() + seconds / len(send)
-        for pk in _due(endpoint):
-            if stopped() or monotonic() >= until:
-                break
-            done = send[endpoint](pk)
-            told += done is True
-            if done is False and endpoint != RECEIVERS:
-                break
-    return told
+    send = _senders(patience)
+    return sum(_tell(each, send[each], stopped=stopped, seconds=seconds / len(send)) for each in send)
 
 
 def status() -> list[DeliveryStatus]:
@@ -117,21 +119,33 @@ def delete_delivered(*, before: datetime) -> Iterator[int]:
         yield Delivery.objects.filter(pk__in=ids)._raw_delete(connection.alias)
 
 
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """Return what the header Completion-Signature says of a post."""
-    return "sha256=" + hmac.digest(secret.encode(), timestamp.encode() + b"." + body, "sha256").hex()
+def _tell(endpoint: str, send: Callable[[int], _Outcome], *, stopped: Callable[[], bool], seconds: float) -> int:
+    """Tell an endpoint what is due, for so long or until it fails; return how many deliveries were made."""
+    told, refused, until = 0, 0, monotonic() + seconds
+    for pk in _due(endpoint):
+        if stopped() or monotonic() >= until:
+            break
+        outcome = send(pk)
+        told += outcome is _Outcome.TOLD
+        if outcome is _Outcome.TOLD:
+            refused = 0
+        # Those refused before do not count: a few that are never taken would keep all others waiting.
+        refused += outcome is _Outcome.REFUSED
+        if outcome is _Outcome.DOWN or refused == _ENOUGH:
+            break
+    return told
 
 
-def _senders(patience: float) -> Mapping[str, Callable[[int], bool | None]]:
-    """Return how each endpoint is told: True when it was, False when that failed, None if there was nothing to do.
+def _senders(patience: float) -> Mapping[str, Callable[[int], _Outcome]]:
+    """Return how each endpoint is told of a delivery.
 
     Only of those that are there: what waits for another is left for a process that has it.
     """
 
-    def post_to(webhook: Webhook) -> Callable[[int], bool | None]:
+    def post_to(webhook: Webhook) -> Callable[[int], _Outcome]:
         return lambda pk: _post(pk, webhook, patience)
 
-    senders: dict[str, Callable[[int], bool | None]] = {}
+    senders: dict[str, Callable[[int], _Outcome]] = {}
     if threshold_reached.has_listeners():
         senders[RECEIVERS] = _announce
     return senders | {endpoint_of(each): post_to(each) for each in webhooks()}
@@ -146,42 +160,56 @@ def _due(endpoint: str) -> Iterator[int]:
         yield from page
 
 
-def _announce(pk: int) -> bool | None:
+def _announce(pk: int) -> _Outcome:
     """Send the signal, in the transaction that marks it delivered."""
+    row: Delivery | None = None
     try:
         with transaction.atomic():
             row = _lock(pk)
             if row is None:
-                return None
+                return _Outcome.NOTHING
             threshold_reached.send(sender=ThresholdReached, reached=_reached(row))
             _delivered(pk)
     # The border to strangers' code: whatever is wrong with a receiver, nothing of it stands, and the others go on.
     except Exception as error:
-        log.exception("receiver failed delivery=%s", pk)
+        attempts = row.attempts + 1 if row else 1
+        if attempts == 1 and not isinstance(error, _UserGone):
+            log.exception("receiver failed delivery=%s", pk)
+        else:  # a traceback for each attempt would fill the log
+            log.warning("not delivered delivery=%s attempt=%d: %s", pk, attempts, type(error).__name__)
         Delivery.objects.filter(pk=pk).update(attempts=F("attempts") + 1)
-        _failed(pk, f"{type(error).__name__}: {error}")
-        return False
-    return True
+        _failed(pk, str(error) if isinstance(error, _UserGone) else f"{type(error).__name__}: {error}")
+        return _outcome(error, attempts=attempts)
+    return _Outcome.TOLD
 
 
-def _post(pk: int, webhook: Webhook, patience: float) -> bool | None:
+def _post(pk: int, webhook: Webhook, patience: float) -> _Outcome:
     """Claim a delivery, so that no other process sends it at the same time, and post it outside of transactions."""
     with transaction.atomic():
         row = _lock(pk)
         if row is None:
-            return None
+            return _Outcome.NOTHING
         row.attempts += 1
         row.due_at = timezone.now() + timedelta(seconds=LEASE)
         row.save(update_fields=["attempts", "due_at"])
     try:
         body = json.dumps(payload(_reached(row))).encode()
-        _within(patience, lambda: _request(webhook, row.crossing_id, body, patience))
+        post(webhook, row.crossing_id, body, patience=patience)
     except DeliveryFailed as error:
         log.warning("not delivered delivery=%s host=%s attempt=%d: %s", pk, webhook.host, row.attempts, error)
         _failed(pk, str(error), attempts=row.attempts)
-        return False
+        return _outcome(error, attempts=row.attempts)
     _delivered(pk)
-    return True
+    return _Outcome.TOLD
+
+
+def _outcome(error: Exception, *, attempts: int) -> _Outcome:
+    """Return what an error says of the endpoint after so many attempts of one delivery."""
+    if isinstance(error, EndpointDown):
+        return _Outcome.DOWN
+    if isinstance(error, _UserGone):
+        return _Outcome.NOTHING
+    return _Outcome.AGAIN if attempts > 1 else _Outcome.REFUSED
 
 
 def _lock(pk: int) -> Delivery | None:
@@ -195,13 +223,13 @@ def _lock(pk: int) -> Delivery | None:
 
 
 def _reached(row: Delivery) -> ThresholdReached:
-    """Return what is to be told. Raises DeliveryFailed if the user is gone."""
+    """Return what is to be told. Raises _UserGone."""
     model = get_user_model()
     crossing = Crossing.objects.select_related("course").filter(event_id=row.crossing_id).first()
     users = model._default_manager.filter(pk=crossing.user_id) if crossing else model._default_manager.none()
     username = users.values_list(model.USERNAME_FIELD, flat=True).first()
     if crossing is None or username is None:
-        raise DeliveryFailed("the user is gone")
+        raise _UserGone("the user is gone")
     return ThresholdReached(
         event_id=UUID(crossing.event_id),
         user_id=crossing.user_id,
@@ -229,55 +257,6 @@ def _failed(pk: int, error: str, *, attempts: int | None = None) -> None:
         pause = min(FIRST_PAUSE * 2 ** min(tried - 1, 30), LONGEST_PAUSE)
         due_at = timezone.now() + pause if tried < MOST_ATTEMPTS else None
         rows.update(due_at=due_at, error=storable(error))
-
-
-def _request(webhook: Webhook, event_id: str, body: bytes, patience: float) -> None:
-    timestamp = str(int(time()))
-    headers = {
-        "Content-Type": "application/json",
-        "Idempotency-Key": event_id,
-        "Completion-Timestamp": timestamp,
-        "Completion-Signature": signature(webhook.secret, timestamp, body),
-    }
-    with requests.Session() as session:
-        session.trust_env = not webhook.is_local  # proxies and their like are for other machines
-        try:
-            # The body of the answer is of no interest, and not read.
-            answer = session.post(
-                webhook.url, data=body, headers=headers, timeout=patience, allow_redirects=False, stream=True
-            )
-        except requests.RequestException as error:
-            # The whole message has the address in it.
-            raise DeliveryFailed(f"no answer: {type(error).__name__}") from None
-        answer.close()
-    if answer.is_redirect:
-        raise DeliveryFailed(f"answered {answer.status_code}: redirects are not followed")
-    if not 200 <= answer.status_code < 300:
-        raise DeliveryFailed(f"answered {answer.status_code}")
-
-
-def _within(seconds: float, work: Callable[[], None]) -> None:
-    """Do *work*, which ends in an answer or DeliveryFailed, and wait so long for it.
-
-    An endpoint that sends a byte now and then never reaches the time-out of a socket. Such a thread is left to itself.
-    """
-    ends: SimpleQueue[BaseException | None] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-            ends.put(error)
-        else:
-            ends.put(None)
-
-    Thread(target=run, name="delivery", daemon=True).start()
-    try:
-        error = ends.get(timeout=seconds)
-    except Empty:
-        raise DeliveryFailed(f"no answer within {seconds:g} s") from None
-    if error is not None:
-        raise error
 
 
 def _given_up() -> QuerySet[Delivery]:

@@ -14,14 +14,17 @@ from django.db import connection
 from completion_aggregator.api import ThresholdReached, threshold_reached
 
 SECRET = "a secret of the tests"
+#: Seconds that a slow answer takes.
+SLOW = 0.3
 
 
 class Endpoint:
-    """A server on this machine. ``answers``: what it does next, then always 204."""
+    """A server on this machine. ``answers``: what it does next, then always 204; never to ``refused`` users."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.answers: list[int | str] = []
+        self.refused: set[int] = set()
         self.posts: list[tuple[str, dict[str, str], bytes]] = []
         self.closing = Event()
         self.lock = Lock()
@@ -52,7 +55,13 @@ def endpoint(path: str = "/hook?token=in-the-address") -> Iterator[Endpoint]:
             with told.lock:
                 told.posts.append((self.command + " " + self.path, dict(self.headers), body))
                 answer = told.answers.pop(0) if told.answers else 204
-            if answer == "hang":
+            if told.refused and json.loads(body)["user_id"] in told.refused:
+                answer = 404
+            if answer == "slow":
+                told.closing.wait(SLOW)
+                self.send_response(204)
+                self.end_headers()
+            elif answer == "hang":
                 told.closing.wait(30)
             elif answer == "drip":
                 while not told.closing.wait(0.05):

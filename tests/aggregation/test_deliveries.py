@@ -16,6 +16,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from completion_aggregator.aggregation import api
@@ -25,7 +26,7 @@ from completion_aggregator.models import Crossing, Delivery
 from tests.aggregation.builders import KEY, SMALL, UNSTORABLE, complete, course, learner, learners, small, usage
 from tests.aggregation.interleaving import PATIENCE, Crew
 from tests.aggregation.processes import Child
-from tests.aggregation.receiving import SECRET, Endpoint, badge, endpoint
+from tests.aggregation.receiving import SECRET, SLOW, Endpoint, badge, endpoint
 from tests.docs.pages import fences
 from tests.fakes.platform import FakePlatform
 
@@ -170,6 +171,89 @@ def test_nobody_there_is_a_failure_and_holds_up_no_other(platform: FakePlatform,
         (1, "", True, False),
         (1, "no answer: ConnectionError", False, True),
     ]
+
+
+def told() -> dict[str, str]:
+    """Return who is told ("yes"), was tried, or neither, by username."""
+    found = Delivery.objects.select_related("crossing__user")
+    return {
+        r.crossing.user.username: "yes" if r.delivered_at else "tried" if r.attempts else "no" for r in found
+    }  # fmt: skip
+
+
+def test_who_is_refused_keeps_no_other_waiting(platform: FakePlatform, hook: Endpoint) -> None:
+    users = reach(platform, *[f"user {number}" for number in range(10)])
+    # Of some learners the endpoint knows nothing, at whatever attempt.
+    hook.refused = {user.pk for user in users[1::5] + users[2::5]}
+    assert api.deliver() == 6
+    assert told() == {user.username: "tried" if user.pk in hook.refused else "yes" for user in users}
+
+    more = reach(platform, "new")
+    wait_is_over()
+    assert api.deliver() == 1  # behind four in a row who are refused again
+    assert told()[more[0].username] == "yes"
+
+
+@pytest.mark.parametrize("answer", [400, 401, 404, 410])
+def test_an_endpoint_that_refuses_three_in_a_row_rests(platform: FakePlatform, hook: Endpoint, answer: int) -> None:
+    reach(platform, *"abcdefgh")
+    hook.answers = [answer, answer, 204, answer, answer, answer]
+    assert api.deliver() == 1
+    assert list(told().values()) == ["tried", "tried", "yes", "tried", "tried", "tried", "no", "no"]
+
+
+@pytest.mark.parametrize("answer", [302, 304, 429, 500, 503, "hang"])
+def test_an_endpoint_that_is_down_rests_at_once(platform: FakePlatform, hook: Endpoint, answer: int | str) -> None:
+    reach(platform, *"abc")
+    hook.answers = [204, answer]
+    assert api.deliver(patience=0.5) == 1
+    assert list(told().values()) == ["yes", "tried", "no"]
+
+
+def test_users_who_are_gone_say_nothing_of_the_endpoint(platform: FakePlatform, hook: Endpoint) -> None:
+    users = reach(platform, *"abcde")
+    gone = [user.pk for user in users[:4]]
+    Crossing.objects.filter(user_id__in=gone).update(user_id=F("user_id") + 1000)
+    assert api.deliver() == 1
+    assert sorted(rows()) == [(1, "", True, False), *[(1, "the user is gone", False, True)] * 4]
+    Crossing.objects.exclude(user_id=users[4].pk).delete()  # what the database of a test would not stand for
+
+
+def test_telling_a_slow_endpoint_ends_in_time(platform: FakePlatform, hook: Endpoint) -> None:
+    reach(platform, *[f"user {number}" for number in range(10)])
+    hook.answers = ["slow"] * 10
+    # Begun at 0, 0.3, 0.6 and 0.9 seconds at the soonest.
+    assert 1 <= api.deliver(seconds=3.5 * SLOW) <= 4
+    assert len(hook.posts) <= 4
+
+
+def test_telling_ends_when_somebody_says_so(platform: FakePlatform, hook: Endpoint) -> None:
+    reach(platform, *"abcde")
+    assert api.deliver(stopped=lambda: len(hook.posts) == 2) == 2
+    assert list(told().values()) == ["yes", "yes", "no", "no", "no"]
+
+
+def test_a_broken_receiver_rests_and_does_not_fill_the_log(platform: FakePlatform, caplog: Any) -> None:
+    def fail(sender: Any, reached: ThresholdReached, **_: Any) -> None:
+        raise RuntimeError("no badges today")
+
+    def tracebacks() -> list[bool]:
+        found = [record.exc_info is not None for record in caplog.records if "delivery=" in record.getMessage()]
+        caplog.clear()
+        return found
+
+    threshold_reached.connect(fail)
+    try:
+        reach(platform, *"abcdefgh")
+        caplog.clear()
+        assert api.deliver() == 0
+        assert (sorted(told().values()), tracebacks()) == (["no"] * 5 + ["tried"] * 3, [True] * 3)
+        Delivery.objects.filter(attempts=0).update(due_at=None)
+        wait_is_over()
+        assert api.deliver() == 0
+        assert tracebacks() == [False] * 3
+    finally:
+        threshold_reached.disconnect(fail)
 
 
 def test_after_the_last_attempt_it_is_given_up_until_somebody_says_otherwise(
