@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -231,6 +231,25 @@ def test_the_loop_goes_on_with_what_comes_later_also_after_its_connection_was_cu
     assert child.receive() == "stopped"
     child.join()
     assert tallies(ana)["course"] == (1.0, 5.0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("loop", "seconds"), [(None, 30.0), (0.0, 1.0), (1.0, 1.0), (5.0, 5.0), (60.0, 30.0)])
+@pytest.mark.parametrize("routing_key", [None, "slow"])
+def test_a_loop_tells_endpoints_for_no_longer_than_it_pauses(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, loop: float | None, seconds: float, routing_key: str | None
+) -> None:
+    given: list[tuple[float, bool]] = []
+
+    def deliver(*, stopped: Callable[[], bool], seconds: float) -> int:
+        before = stopped()
+        signal.raise_signal(signal.SIGTERM)
+        given.append((seconds, (before, stopped()) == (False, True)))
+        return 0
+
+    monkeypatch.setattr(api, "deliver", deliver)
+    output("run_aggregator_service", loop=loop, routing_key=routing_key)
+    assert given == [(seconds, True)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, close_old_connections
@@ -22,6 +22,10 @@ from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.management.arguments import natural, positive, seconds
 from completion_aggregator.meter import meter
+
+#: Seconds of a turn in which endpoints are told.
+SHORTEST_TELLING: Final = 1.0
+LONGEST_TELLING: Final = 30.0
 
 
 class Command(BaseCommand):
@@ -91,10 +95,10 @@ class Command(BaseCommand):
         courses = api.pending_courses()
         if options["routing_key"]:
             self._send(courses, options)
-            api.deliver(stopped=stop.is_set)
+            self._deliver(options, stop)
             return 0
         total, failed = self._refresh(courses, options, stop)
-        api.deliver(stopped=stop.is_set)
+        self._deliver(options, stop)
         if courses or options["loop"] is None:
             self._tell(total, options)
         return failed
@@ -120,6 +124,11 @@ class Command(BaseCommand):
                     progress.show(total.learners, f"{total.learners:,} learners")
                     stop.wait(options["delay_between_batches"])
         return total, failed
+
+    def _deliver(self, options: dict[str, Any], stop: Event) -> None:
+        """Tell for no longer than a loop pauses: meanwhile nothing is refreshed here."""
+        loop = LONGEST_TELLING if options["loop"] is None else options["loop"]
+        api.deliver(stopped=stop.is_set, seconds=min(max(loop, SHORTEST_TELLING), LONGEST_TELLING))
 
     def _send(self, courses: list[CourseKey], options: dict[str, Any]) -> None:
         """Queue a task for each course; the limit and the batch size go with it."""
