@@ -172,9 +172,10 @@ def _write(course_id: int, found: _Found, *, now: datetime) -> None:
         _TABLE, (*_PLACE, "block_type", "percent", "event_id", "reached_at"), _PLACE,
         [(course_id, *row, now) for row in found.new], update=(),
     )  # fmt: skip
+    endpoints = _endpoints() if found.new else []
     upsert(
         Delivery._meta.db_table, ("event_id", "endpoint", "due_at", "attempts", "error"), ("event_id", "endpoint"),
-        [(event_id, endpoint, now, 0, "") for *_, event_id in found.new for endpoint in _endpoints()], update=(),
+        [(event_id, endpoint, now, 0, "") for *_, event_id in found.new for endpoint in endpoints], update=(),
     )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
-from completion_aggregator.aggregation import api
+from completion_aggregator import conf
+from completion_aggregator.aggregation import api, thresholds
 from completion_aggregator.models import AggregatedCourse, CourseProgress, Crossing, Delivery
 from tests.aggregation.builders import (
     KEY,
@@ -300,6 +301,27 @@ def test_with_thresholds_a_refresh_asks_one_query_more_and_two_where_somebody_cr
     assert asked("e") == ["SELECT"]
     assert asked("f") == ["SELECT", "INSERT", "INSERT"]
     assert (Crossing.objects.count(), Delivery.objects.count()) == (30, 60)
+
+
+def test_whom_to_tell_is_looked_up_once_for_a_batch(
+    platform: FakePlatform, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = [HOOK]
+    small(platform)
+    users = learners(platform, 30)
+    looked: list[Any] = []
+
+    def webhooks() -> Any:
+        looked.append(conf.webhooks())
+        return looked[-1]
+
+    monkeypatch.setattr(thresholds, "webhooks", webhooks)
+    for name, times in (("e", 0), ("f", 1)):
+        for user in users:
+            complete(user, name)
+        api.refresh_course(KEY)
+        assert len(looked) == times
+    assert Delivery.objects.count() == 30
 
 
 class Watched(Site):
