@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -10,6 +11,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from django.core.management.base import CommandError
+
+from completion_aggregator.platforms.standalone.management.commands.serve import Command as Serve
 
 MODULE = "completion_aggregator.platforms.standalone.cli"
 REPOSITORY = Path(__file__).parents[3]
@@ -220,6 +224,49 @@ def test_a_port_that_is_taken_is_said(start, run, migrated):
         process.communicate(timeout=30)
     assert status == 1
     assert f"Cannot listen on 127.0.0.1:{port}" in errors
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--port", "99999", "must be a whole number from 0 to 65535, not '99999'"),
+        ("--port", "http", "must be a whole number from 0 to 65535, not 'http'"),
+        ("--threads", "0", "must be a whole number from 1 on, not '0'"),
+        ("--threads", "1.5", "must be a whole number from 1 on, not '1.5'"),
+        ("--interval", "", "must be a whole number from 0 on, not ''"),
+        ("--trusted-proxy", "nonsense", "must be an IP address such as 127.0.0.1 or ::1, or *, not 'nonsense'"),
+        ("--trusted-proxy", "10.0.0.0/8", "must be an IP address such as 127.0.0.1 or ::1, or *, not '10.0.0.0/8'"),
+        ("--trusted-proxy", "", "must be an IP address such as 127.0.0.1 or ::1, or *, not ''"),
+    ],
+)
+def test_an_option_of_serve_that_cannot_work_is_said(option, value, why):
+    with pytest.raises(CommandError, match=f"^{re.escape(f'Error: argument {option}: {why}')}$"):
+        Serve().create_parser("completion-aggregator", "serve").parse_args([option, value])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "taken"),
+    [
+        ("--port", "0", 0),
+        ("--port", "65535", 65_535),
+        ("--threads", "1", 1),
+        ("--interval", "0", 0),
+        ("--trusted-proxy", "*", "*"),
+        ("--trusted-proxy", "10.0.0.7", "10.0.0.7"),
+        ("--trusted-proxy", "0:0:0:0:0:0:0:1", "::1"),
+        ("--trusted-proxy", "FE80::A", "fe80::a"),
+    ],
+)
+def test_an_option_of_serve_is_taken_as_the_server_needs_it(option, value, taken):
+    options = Serve().create_parser("completion-aggregator", "serve").parse_args([option, value])
+    assert getattr(options, option.removeprefix("--").replace("-", "_")) == taken
+
+
+def test_a_host_that_is_none_is_said(run, migrated):
+    status, errors = said(run("serve", "--host", "192.0.2.1", "--port", "0", "--no-service"))
+    assert (status, "Cannot listen on 192.0.2.1:0: " in errors) == (1, True)
+    status, errors = said(run("serve", "--host", "no host", "--port", "0", "--no-service"))
+    assert (status, "Cannot listen on no host:0: it is no address of this machine." in errors) == (1, True)
 
 
 @pytest.mark.parametrize(("options", "statuses"), [((), [400, 429]), (("--trusted-proxy", "127.0.0.1"), [400, 400])])
