@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
@@ -60,6 +61,8 @@ class ProgressView(APIView):
         return [
             JSONRenderer() if type(renderer) is renderers.JSONRenderer else renderer
             for renderer in super().get_renderers()
+            # Without the app, there are no templates to browse the API with.
+            if not isinstance(renderer, renderers.BrowsableAPIRenderer) or apps.is_installed("rest_framework")
         ]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:

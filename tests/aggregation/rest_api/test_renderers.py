@@ -1,8 +1,11 @@
 """Our JSON is that of Django REST framework, with and without orjson."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +25,8 @@ from tests.aggregation.builders import KEY
 from tests.aggregation.rest_api.school import PREFIX, client_of, completed, get, person, refreshed, small
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*django.utils.timezone")
+
+REPOSITORY = Path(__file__).parents[3]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 leaves = st.one_of(
@@ -150,3 +155,33 @@ def test_an_error_is_json_too(writer: str) -> None:
     ana = person("ana", small())
     response = get(ana, f"v1/course/{KEY}/")
     assert json.loads(response.content) == {"detail": "You do not have permission to perform this action."}
+
+
+#: A site that has our app but not the one of the REST framework, whose settings it leaves alone.
+BARE = """
+import json, django
+from django.conf import settings
+settings.configure(
+    SECRET_KEY="x", ALLOWED_HOSTS=["testserver"], ROOT_URLCONF="completion_aggregator.urls",
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "waffle", "completion", "completion_aggregator"
+    ],
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}],
+)
+django.setup()
+from django.test import Client
+def answer(version, accept, **parameters):
+    response = Client().get(f"/{version}/course/", parameters, headers={"Accept": accept})
+    return [response.status_code, response.headers["Content-Type"]]
+accepts = ("text/html", "text/html,*/*;q=0.8", "application/json")
+answers = {version: [answer(version, accept) for accept in accepts] for version in ("v0", "v1")}
+print(json.dumps([*answers.values(), [answer("v1", "*/*", format="api")]]))
+"""
+
+
+def test_a_site_without_the_app_of_the_rest_framework_is_answered_in_json() -> None:
+    command = [sys.executable, "-c", BARE]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    json_type = "application/json"
+    refused = [[406, json_type], [403, json_type], [403, json_type]]
+    assert json.loads(done.stdout) == [refused, refused, [[404, json_type]]]
