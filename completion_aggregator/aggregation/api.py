@@ -77,6 +77,7 @@ __all__ = [
     "course_means",
     "course_summary",
     "delete_delivered",
+    "delete_forsaken",
     "delete_resolved",
     "deliver",
     "delivery_status",
@@ -130,6 +131,7 @@ mark_expired = state.mark_expired
 deliver = deliveries.deliver
 delivery_status = deliveries.status
 delete_delivered = deliveries.delete_delivered
+delete_forsaken = deliveries.delete_forsaken
 take_back_deliveries = deliveries.take_back
 delete_resolved = stale.delete_resolved
 

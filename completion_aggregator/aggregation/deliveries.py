@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from completion_aggregator.aggregation.models import Crossing, Delivery
@@ -92,31 +92,42 @@ def status() -> list[DeliveryStatus]:
     names = {RECEIVERS: RECEIVERS} if threshold_reached.has_listeners() else {}
     names |= {endpoint_of(each): each.host for each in webhooks()}
     open_rows = Q(due_at__isnull=False)
-    counted = Delivery.objects.filter(delivered_at__isnull=True).values("endpoint")
-    counts = counted.annotate(
+    undelivered = Delivery.objects.filter(delivered_at__isnull=True)
+    counts = undelivered.values("endpoint").annotate(
         waiting=Count("id", filter=open_rows),
         oldest=Min("crossing__reached_at", filter=open_rows),
         failing=Count("id", filter=open_rows & ~Q(error="")),
         given_up=Count("id", filter=Q(due_at__isnull=True)),
+        newest=Max("id", filter=~Q(error="")),
     )
     found = {row.pop("endpoint"): row for row in counts}
+    newest = [row.pop("newest") for row in found.values()]
+    errors = dict(undelivered.filter(pk__in=[pk for pk in newest if pk]).values_list("endpoint", "error"))
     nothing = {"waiting": 0, "oldest": None, "failing": 0, "given_up": 0}
     return [
-        DeliveryStatus(name=names.get(endpoint, ""), error=_newest_error(endpoint), **found.get(endpoint, nothing))
+        DeliveryStatus(name=names.get(endpoint, ""), error=errors.get(endpoint, ""), **found.get(endpoint, nothing))
         for endpoint in dict.fromkeys([*names, *sorted(found)])
     ]
 
 
 def take_back() -> int:
-    """Try again what was given up. Return how many deliveries."""
-    return _given_up().update(due_at=timezone.now(), attempts=0)
+    """Try again what was given up, of endpoints that are there. Return how many deliveries."""
+    rows = Delivery.objects.filter(delivered_at__isnull=True, due_at__isnull=True, endpoint__in=_known())
+    return rows.update(due_at=timezone.now(), attempts=0)
 
 
 def delete_delivered(*, before: datetime) -> Iterator[int]:
     """Delete deliveries made before a moment, in chunks; yield how many each. Crossings stay: they are what we know."""
-    rows = Delivery.objects.filter(delivered_at__lt=before).order_by("id")
-    while ids := list(rows.values_list("id", flat=True)[:_CHUNK]):
-        yield Delivery.objects.filter(pk__in=ids)._raw_delete(connection.alias)
+    yield from _delete(Delivery.objects.filter(delivered_at__lt=before))
+
+
+def delete_forsaken(*, before: datetime) -> Iterator[int]:
+    """Delete what webhooks that are set no longer were not told of crossings before a moment, as ``delete_delivered``.
+
+    What receivers were not told stays: they may be in another process.
+    """
+    rows = Delivery.objects.filter(delivered_at__isnull=True, crossing__reached_at__lt=before)
+    yield from _delete(rows.exclude(endpoint__in=_known()))
 
 
 def _tell(endpoint: str, send: Callable[[int], _Outcome], *, stopped: Callable[[], bool], seconds: float) -> int:
@@ -259,10 +270,12 @@ def _failed(pk: int, error: str, *, attempts: int | None = None) -> None:
         rows.update(due_at=due_at, error=storable(error))
 
 
-def _given_up() -> QuerySet[Delivery]:
-    return Delivery.objects.filter(delivered_at__isnull=True, due_at__isnull=True)
+def _known() -> list[str]:
+    """Return the endpoints that somebody may tell: the webhooks that are set, and receivers, wherever they are."""
+    return [RECEIVERS, *(endpoint_of(each) for each in webhooks())]
 
 
-def _newest_error(endpoint: str) -> str:
-    rows = Delivery.objects.filter(endpoint=endpoint, delivered_at__isnull=True).exclude(error="")
-    return rows.order_by("-id").values_list("error", flat=True).first() or ""
+def _delete(rows: QuerySet[Delivery]) -> Iterator[int]:
+    # In no order: to sort by id, a server might read the table.
+    while ids := list(rows.values_list("id", flat=True)[:_CHUNK]):
+        yield Delivery.objects.filter(pk__in=ids)._raw_delete(connection.alias)

@@ -354,7 +354,11 @@ class Delivery(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["crossing", "endpoint"], name="delivery_event_endpoint_uniq"),
         ]
-        indexes: ClassVar = [models.Index(fields=["endpoint", "due_at"], name="delivery_endpoint_due_idx")]
+        indexes: ClassVar = [
+            models.Index(fields=["endpoint", "due_at"], name="delivery_endpoint_due_idx"),
+            # Those delivered long ago, and the few that are not: what there is to clean up, try again and tell of.
+            models.Index(fields=["delivered_at", "due_at"], name="delivery_delivered_due_idx"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.crossing_id} to {self.endpoint}"

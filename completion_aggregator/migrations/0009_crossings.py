@@ -75,6 +75,10 @@ class Migration(migrations.Migration):
             model_name="delivery",
             index=models.Index(fields=["endpoint", "due_at"], name="delivery_endpoint_due_idx"),
         ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(fields=["delivered_at", "due_at"], name="delivery_delivered_due_idx"),
+        ),
         migrations.AddConstraint(
             model_name="delivery",
             constraint=models.UniqueConstraint(fields=("crossing", "endpoint"), name="delivery_event_endpoint_uniq"),

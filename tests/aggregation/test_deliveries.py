@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from io import StringIO
@@ -17,12 +18,13 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from completion_aggregator.aggregation import api
 from completion_aggregator.aggregation.deliveries import FIRST_PAUSE, LONGEST_PAUSE, MOST_ATTEMPTS
 from completion_aggregator.api import ThresholdReached, threshold_reached
-from completion_aggregator.models import Crossing, Delivery
+from completion_aggregator.models import Crossing, Delivery, StaleCompletion
 from tests.aggregation.builders import KEY, SMALL, UNSTORABLE, complete, course, learner, learners, small, usage
 from tests.aggregation.interleaving import PATIENCE, Crew
 from tests.aggregation.processes import Child
@@ -30,6 +32,7 @@ from tests.aggregation.receiving import SECRET, SLOW, Endpoint, badge, endpoint
 from tests.docs.pages import fences
 from tests.fakes.platform import FakePlatform
 
+TABLE = Delivery._meta.db_table
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -58,6 +61,15 @@ def heard() -> Iterator[list[ThresholdReached]]:
     threshold_reached.connect(keep)
     yield kept
     threshold_reached.disconnect(keep)
+
+
+@contextmanager
+def connected(receiver: Callable[..., None]) -> Iterator[None]:
+    threshold_reached.connect(receiver)
+    try:
+        yield
+    finally:
+        threshold_reached.disconnect(receiver)
 
 
 @pytest.fixture
@@ -543,6 +555,72 @@ def test_the_service_tells_and_the_cleanup_forgets(platform: FakePlatform, hook:
     call_command("run_aggregator_cleanup", stdout=said)
     assert (Delivery.objects.count(), Crossing.objects.count()) == (0, 1)
     assert "1 deliveries deleted" in said.getvalue()
+
+
+def test_the_cleanup_forgets_what_waits_for_webhooks_that_are_not_set_any_more(
+    platform: FakePlatform, hook: Endpoint, settings: Any
+) -> None:
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = [hook.setting, {**hook.setting, "url": "https://example.org/gone"}]
+    with connected(badge):
+        reach(platform, "old", "given up", "new")
+    given_up, new = (Delivery.objects.filter(crossing__user__username=name) for name in ("given up", "new"))
+    given_up.update(due_at=None, attempts=MOST_ATTEMPTS)
+    month_ago = timezone.now() - timedelta(days=31)
+    Crossing.objects.exclude(event_id__in=new.values("crossing_id")).update(reached_at=month_ago)
+
+    assert cleaned_up() == "0 resolved rows deleted.\n"
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = [hook.setting]
+    assert cleaned_up().splitlines() == [
+        "0 resolved rows deleted.", "2 old deliveries deleted to webhooks that are not set any more.",
+    ]  # fmt: skip
+    left = Delivery.objects.values_list("crossing__user__username", flat=True)
+    assert sorted(left) == ["given up"] * 2 + ["new"] * 3 + ["old"] * 2
+    assert Delivery.objects.filter(endpoint="receivers").count() == 3
+
+
+def cleaned_up() -> str:
+    # What the refreshes of a test leave is none of ours.
+    StaleCompletion.objects.filter(resolved=True).delete()
+    said = StringIO()
+    call_command("run_aggregator_cleanup", stdout=said)
+    return said.getvalue()
+
+
+def test_what_is_given_up_is_tried_again_only_where_somebody_can_be_told(
+    platform: FakePlatform, hook: Endpoint, settings: Any
+) -> None:
+    with connected(badge):
+        reach(platform, "ana")
+    Delivery.objects.update(due_at=None)
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = []
+    assert api.take_back_deliveries() == 1  # receivers
+    settings.COMPLETION_AGGREGATOR_WEBHOOKS = [hook.setting]
+    assert api.take_back_deliveries() == 1
+    assert [open_ for *_, open_ in rows()] == [True, True]
+
+
+def test_a_large_table_is_not_read_to_clean_up_try_again_or_tell(
+    platform: FakePlatform, hook: Endpoint, vendor: str
+) -> None:
+    reach(platform, "ana")
+    now, event_id = timezone.now(), Crossing.objects.get().event_id
+    Delivery.objects.bulk_create(
+        Delivery(crossing_id=event_id, endpoint=str(number), delivered_at=now - timedelta(seconds=number))
+        for number in range(5000)
+    )
+    with connection.cursor() as cursor:  # a server's guess at what is in the table comes late otherwise
+        cursor.execute({"mysql": f"ANALYZE TABLE {TABLE}", "postgresql": f"ANALYZE {TABLE}"}.get(vendor, "SELECT 1"))
+    month_ago = now - timedelta(days=31)
+    with CaptureQueriesContext(connection) as caught:
+        assert sum([*api.delete_delivered(before=month_ago), *api.delete_forsaken(before=month_ago)]) == 0
+        assert api.take_back_deliveries() == 0
+        assert [each.waiting for each in api.delivery_status()] == [1]
+    asked = [each["sql"] for each in caught.captured_queries if "delivered_at" in each["sql"]]
+    assert len(asked) == 4
+    for sql in asked:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{'EXPLAIN QUERY PLAN' if vendor == 'sqlite' else 'EXPLAIN'} {sql}")
+            assert "delivery_delivered_due_idx" in str(cursor.fetchall()), sql
 
 
 def test_a_user_whose_row_is_gone_ends_in_a_failure_that_is_seen(platform: FakePlatform, hook: Endpoint) -> None:

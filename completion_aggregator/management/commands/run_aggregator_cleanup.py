@@ -12,7 +12,7 @@ from completion_aggregator.aggregation import api
 from completion_aggregator.management.arguments import positive
 from completion_aggregator.meter import meter
 
-#: How long it can be looked up that a webhook was told.
+#: How long it can be looked up that a webhook was told, and what waits for one that is not set is kept.
 KEPT: Final = timedelta(days=30)
 
 
@@ -35,5 +35,8 @@ class Command(BaseCommand):
                 total += deleted
                 progress.show(total, f"{total:,} rows")
         self.stdout.write(f"{total:,} resolved rows deleted.")
-        if told := sum(api.delete_delivered(before=timezone.now() - KEPT)):
+        before = timezone.now() - KEPT
+        if told := sum(api.delete_delivered(before=before)):
             self.stdout.write(f"{told:,} deliveries deleted that were made more than {KEPT.days} days ago.")
+        if forsaken := sum(api.delete_forsaken(before=before)):
+            self.stdout.write(f"{forsaken:,} old deliveries deleted to webhooks that are not set any more.")
