@@ -4,14 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from django.apps import apps
 from eventtracking import tracker
 from eventtracking.backends.logger import DateTimeJSONEncoder
 
+from completion_aggregator import xapi
 from completion_aggregator.aggregation import api
 from tests.aggregation.builders import KEY, complete, learner, small, usage
 from tests.aggregation.conftest import nothing_kept, platform
@@ -22,6 +28,7 @@ from tests.fakes.statements import EXTERNAL_ID, LMS_ROOT_URL
 __all__ = ["nothing_kept", "platform"]
 
 REPOSITORY = Path(__file__).parents[1]
+TRANSFORMERS = "completion_aggregator.xapi.transformers"
 NAME = "openedx.completion_aggregator.progress."
 FILTER = "completion_aggregator.xapi.progress.get_object"
 CMI5_PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
@@ -48,14 +55,6 @@ for name in named:
     if name not in wiring and ".platforms.standalone." not in name and ".rest_api" not in name:
         __import__(name)
 print(xapi.register(), "completion_aggregator.xapi.transformers" in sys.modules)
-"""
-
-BROKEN = """
-import sys
-sys.modules["completion_aggregator.xapi.transformers"] = None
-from tests.fakes import statements
-statements.statements = lambda events: "the site started"
-statements.main()
 """
 
 REGISTERED = """
@@ -190,7 +189,61 @@ def test_nobody_needs_the_extra() -> None:
     assert done.stdout.splitlines()[-1] == "False False"
 
 
-def test_a_site_whose_library_has_moved_starts_all_the_same_and_says_so(needs_router: None) -> None:
-    done = run("-c", BROKEN, "{}")
-    assert json.loads(done.stdout) == "the site started"
-    assert "no xAPI statements of progress" in done.stderr
+class Written(MetaPathFinder, Loader):
+    """Finds our transformers, and in the place of their code this."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name == TRANSFORMERS else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.code, vars(module))
+
+
+@pytest.fixture
+def importing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bool]:
+    """Register on a site with the app of the library, where our transformers begin with this code."""
+
+    def register(code: str) -> bool:
+        monkeypatch.setattr(apps, "is_installed", lambda name: name == xapi.ROUTER)
+        monkeypatch.setattr(sys, "meta_path", [Written(code), *sys.meta_path])
+        monkeypatch.delitem(sys.modules, TRANSFORMERS, raising=False)
+        monkeypatch.delattr(xapi, "transformers", raising=False)
+        try:
+            return xapi.register()
+        finally:
+            sys.modules.pop(TRANSFORMERS, None)
+            vars(xapi).pop("transformers", None)
+
+    return register
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import event_routing_backends.moved",
+        "from event_routing_backends import moved",
+        "import tincan.moved",
+        "from tincan import moved",
+        "import openedx_filters.moved",
+    ],
+)
+def test_a_site_whose_library_has_moved_starts_all_the_same_and_says_so(
+    importing: Callable[[str], bool], caplog: pytest.LogCaptureFixture, code: str
+) -> None:
+    assert importing(code) is False
+    assert [record.getMessage() for record in caplog.records] == ["no xAPI statements of progress"]
+
+
+@pytest.mark.parametrize(
+    "code", ["import completion_aggregator.moved", "from completion_aggregator.conf import moved", "import jsn"]
+)
+def test_an_import_of_ours_that_is_broken_is_not_hidden(importing: Callable[[str], bool], code: str) -> None:
+    with pytest.raises(ImportError):
+        importing(code)
+
+
+def test_transformers_that_can_be_imported_are_registered(importing: Callable[[str], bool]) -> None:
+    assert importing("") is True
