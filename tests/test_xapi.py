@@ -220,6 +220,7 @@ def importing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bool]:
     return register
 
 
+@pytest.mark.filterwarnings("ignore:Python 3.11 support is deprecated")  # by openedx_filters, where it is there
 @pytest.mark.parametrize(
     "code",
     [
