@@ -10,7 +10,7 @@ urlpatterns = [
     path("v0/", include("completion_aggregator.api.v0.urls", namespace="completion_api_v0")),
     path("progress_bar/<course_key>/", progress_bar.course_progress_bar, name="completion-progress-bar"),
     path(
-        "progress_bar/<course_key>/<chapter_id>/",
+        "progress_bar/<course_key>/<path:chapter_id>/",
         progress_bar.chapter_progress_bar,
         name="completion-progress-bar",
     ),

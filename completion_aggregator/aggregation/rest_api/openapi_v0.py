@@ -22,7 +22,6 @@ from completion_aggregator.aggregation.rest_api.openapi_v1 import (
     PAGE,
     PAGE_SIZE,
     REQUESTED_FIELDS,
-    ROOT_BLOCK,
     USERNAME,
     page_errors,
 )
@@ -66,10 +65,10 @@ describe(
         tag="v0",
         summary="One learner of a course",
         description="The entry alone, without a page around it; with an `ETag`.",
-        parameters=[COURSE_KEY, NAMED, REQUESTED_FIELDS, INCLUDE_OPTIONAL, ROOT_BLOCK],
+        parameters=[COURSE_KEY, NAMED, REQUESTED_FIELDS, INCLUDE_OPTIONAL],
         responses=answers("EntryV0", "The learner's progress.", examples.V0_DETAIL)
         | unchanged()
-        | page_errors(_404="The course key or the root block is none, or the learner has no active enrollment."),
+        | page_errors(_404="The course key is none, or the learner has no active enrollment."),
         asked_by="ana",
     ),
 )

@@ -21,7 +21,10 @@ FIELDS: Final = ("mean", "username", "course", "chapter", "sequential", "vertica
 NAMES: Final[Schema] = {"type": "string", "enum": ["", *FIELDS]}
 FLAG: Final[Schema] = {"type": "string", "default": "false"}
 #: Ids with commas or points between them; spaces, and places with nothing in them, do no harm.
-IDS: Final[Schema] = {"type": "string", "pattern": r"^[ ,.]*([0-9]{1,18} *([,.][ ,.]*[0-9]{1,18} *)*[ ,.]*)?$"}
+IDS: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^([ ,.]*-?[0-9]{1,18} *([,.][ ,.]*-?[0-9]{1,18} *)*[ ,.]*)?$",
+}
 BAD_FIELDS: Final = "`requested_fields` has a name that means nothing here; the error names it."
 
 COURSE_KEY: Final = path("course_key", "The key of the course.", examples.COURSE)
@@ -66,7 +69,9 @@ ROOT_BLOCK: Final = query(
     "The usage key of a block of the course: list only blocks at or below it. The course's own tally stays.",
 )
 COHORTS: Final = query(
-    "cohorts", {"type": "string", "pattern": "^[0-9]{0,9}$"}, "The id of one cohort: only its members. Nothing: all."
+    "cohorts",
+    {"type": "string", "pattern": "^ *([+-]?[0-9]{1,9} *)?$"},
+    "The id of one cohort: only its members. Nothing: all.",
 )
 EXCLUDE_ROLES: Final = query(
     "exclude_roles",
@@ -89,10 +94,10 @@ BODY: Final[Schema] = {
         },
         "include_optional": {"description": "`true`, `1` or the text `true`. Anything else is no.", "default": False},
         "user_ids": {
-            "description": "As in the query; a list, a text, or one id. Nothing means everybody, [] nobody.",
+            "description": "As in the query; a list, a text, or one id. Nothing, and [], mean everybody.",
             "oneOf": [
-                {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}},
-                {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+                {"type": "array", "items": {"type": "integer", "minimum": 1 - 2**63, "maximum": 2**63 - 1}},
+                {"type": "integer", "minimum": 1 - 2**63, "maximum": 2**63 - 1},
                 IDS,
                 {"type": "null"},
             ],
@@ -120,7 +125,7 @@ DETAIL_PARAMETERS: Final = [
     PAGE_SIZE,
 ]
 DETAIL_404: Final = (
-    "The course key or the root block is none, or not of this course; the learner has no active enrollment in the"
+    "The course key or the root block is no such key; the learner has no active enrollment in the"
     " course; or there is no such page. `detail` says which."
 )
 DETAIL: Final = (

@@ -1,5 +1,6 @@
 """What a request asks for, parsed once at the door into frozen values; whatever cannot be read is a 4xx."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,8 @@ MEAN: Final = "mean"
 USERNAME: Final = "username"
 MOST_USER_IDS: Final = 10_000
 _LARGEST_ID: Final = 2**63 - 1
+#: A whole number, as ``int`` reads it; ids below zero are nobody's.
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,13 @@ class Fields:
 
 
 def course_key_of(text: str) -> CourseKey:
-    """Return the course key; NotFound where there can be none such."""
+    """Return the course key; NotFound where there can be none such, or it is of one version of a course."""
     try:
         course_key = CourseKey.from_string(text)
     except InvalidKeyError:
         raise NotFound(f"Invalid course key: '{text}'.") from None
-    if not course_key.is_course or len(text) > 255 or "\0" in text:
+    versioned = getattr(course_key, "branch", None) or getattr(course_key, "version_guid", None)
+    if not course_key.is_course or versioned or len(text) > 255 or "\0" in text:
         raise NotFound(f"Invalid course key: '{text}'.")
     return course_key
 
@@ -58,9 +62,9 @@ def values_of(request: Request) -> Mapping[str, Any]:
 
 
 def username_of(values: Mapping[str, Any]) -> str | None:
-    """Return whose progress is asked for, None where nobody is named."""
+    """Return whose progress is asked for, as it was named: None or empty where nobody is."""
     username = values.get("username")
-    if username is None or username == "":
+    if username is None:
         return None
     if not isinstance(username, str) or not is_text(username):
         raise ParseError("Invalid username value: it must be text.")
@@ -78,22 +82,20 @@ def fields_of(values: Mapping[str, Any]) -> Fields:
         mean=MEAN in asked,
         username=USERNAME in asked,
         optional=_flag(values.get("include_optional")),
-        root_block=_block_key(values.get("root_block")),
     )
 
 
 def user_ids_of(values: Mapping[str, Any]) -> frozenset[int] | None:
     """Return the ids of the users to narrow an answer to, None for everybody."""
     given = values.get("user_ids")
-    if given is None or given == "":
+    if given in (None, "", []):
         return None
-    if isinstance(given, str):
-        given = given.replace(".", ",").split(",")
-    if not isinstance(given, Iterable) or isinstance(given, Mapping):
-        given = [given]
-    texts = [each.strip() if isinstance(each, str) else each for each in given]
+    parts = given.replace(".", ",").split(",") if isinstance(given, str) else given
+    if not isinstance(parts, Iterable) or isinstance(parts, Mapping):
+        parts = [parts]
+    texts = [each.strip() if isinstance(each, str) else each for each in parts]
     texts = [each for each in texts if each != ""]
-    bad = [each for each in texts if not _is_id(each)]
+    bad = [each for each in texts if not _is_id(each)] if texts else [given]
     if bad:
         raise ParseError(f"Invalid user_ids value(s): {{{', '.join(map(_shown, bad[:5]))}}}")
     if len(texts) > MOST_USER_IDS:
@@ -120,13 +122,15 @@ def _flag(value: Any) -> bool:
 
 
 def _texts(name: str, given: Any) -> list[str]:
-    parts = [] if given is None else [given] if isinstance(given, str) else given
+    parts = [] if given is None else given.split(",") if isinstance(given, str) else given
     if not isinstance(parts, list) or not all(isinstance(each, str) for each in parts):
         raise ParseError(f"Invalid {name} value(s): it must be a list of texts.")
-    return [text for each in parts for text in map(str.strip, each.split(",")) if text]
+    return [each for each in parts if each]
 
 
-def _block_key(text: Any) -> str | None:
+def root_block_of(values: Mapping[str, Any]) -> str | None:
+    """Return the block to list what is at or below; NotFound where it is no key of a block."""
+    text = values.get("root_block")
     if text is None or text == "":
         return None
     if not isinstance(text, str) or not is_text(text):
@@ -145,7 +149,7 @@ def _shown(value: Any) -> str:
 
 def _is_id(value: Any) -> bool:
     if isinstance(value, str):
-        return value.isascii() and value.isdigit() and len(value) < 20 and int(value) <= _LARGEST_ID
+        return bool(_WHOLE.fullmatch(value)) and abs(int(value)) <= _LARGEST_ID
     if isinstance(value, float) and value.is_integer():  # JSON does not tell 7.0 from 7
         value = int(value)
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_ID
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST_ID

@@ -7,16 +7,18 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import cache_control
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
-from opaque_keys import InvalidKeyError
-from opaque_keys.edx.keys import CourseKey
+from rest_framework.exceptions import NotFound
 
 from completion_aggregator.aggregation import api
+from completion_aggregator.aggregation.rest_api.parameters import course_key_of
 from completion_aggregator.ports import get_platform
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 @login_required
 @xframe_options_exempt
 def course_progress_bar(request: HttpRequest, course_key: str) -> HttpResponse:
@@ -26,6 +28,7 @@ def course_progress_bar(request: HttpRequest, course_key: str) -> HttpResponse:
 
 
 @require_safe
+@cache_control(private=True, no_cache=True)
 @login_required
 @xframe_options_exempt
 def chapter_progress_bar(request: HttpRequest, course_key: str, chapter_id: str) -> HttpResponse:
@@ -38,8 +41,8 @@ def _percent(request: HttpRequest, course_text: str, row_of: Callable[[api.Stand
     """Return the percentage to show; 0 where there is nothing to tell of."""
     user = cast("AbstractBaseUser", request.user)
     try:
-        course_key = CourseKey.from_string(course_text)
-    except InvalidKeyError:
+        course_key = course_key_of(course_text)
+    except NotFound:
         return 0
     if not get_platform().is_enrolled(course_key, user.pk):
         return 0

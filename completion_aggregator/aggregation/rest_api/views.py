@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -15,7 +15,7 @@ from django.utils.module_loading import import_string
 from opaque_keys.edx.keys import CourseKey
 from rest_framework import parsers, renderers
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, NotFound, PermissionDenied
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import IsAuthenticated
@@ -31,6 +31,9 @@ from completion_aggregator.aggregation.rest_api.renderers import JSONRenderer
 from completion_aggregator.conf import setting
 from completion_aggregator.ports import get_platform
 
+#: Characters of a username: in Django 150, and no site has many more.
+LONGEST_NAME: Final = 255
+
 
 class ProgressView(APIView):
     """A view for those who are logged in, authenticated as the site says, that answers in fast JSON."""
@@ -43,6 +46,14 @@ class ProgressView(APIView):
         if paths and self.authentication_classes is ProgressView.authentication_classes:
             return [import_string(path)() for path in paths]
         return super().get_authenticators()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let in those who may ask; requests of nobody count for their rate, too."""
+        try:
+            super().initial(request, *args, **kwargs)
+        except (NotAuthenticated, AuthenticationFailed):
+            self.check_throttles(request)
+            raise
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Return the request as the REST framework has it; a charset that is none is taken for UTF-8."""
@@ -110,17 +121,25 @@ class CompletionViewMixin(ProgressView):
             self._effective_user = self._permitted(username_of(self.values))
         return self._effective_user
 
+    @property
+    def requested_user(self) -> AbstractBaseUser | None:
+        """The one learner who is asked for; None for everybody of the course. Raises as ``user`` does."""
+        _ = self.user
+        return self._requested_user
+
     def _permitted(self, username: str | None) -> AbstractBaseUser:
         asking = cast("AbstractBaseUser", self.request.user)
-        if username is None:
+        if username is None or (not username and not self._default_is_self):
             if not self._default_is_self and not self._may_read_all():
                 raise PermissionDenied
             self._requested_user = asking if self._default_is_self else None
             return asking
-        if username.casefold() == asking.get_username().casefold():
+        if username == asking.get_username():
             self._requested_user = asking
         elif self._may_read_all():
             self._requested_user = self._named(username)
+        elif username.casefold() == asking.get_username().casefold():
+            self._requested_user = asking
         else:
             raise PermissionDenied
         return self._requested_user
@@ -165,9 +184,9 @@ class CompletionViewMixin(ProgressView):
 
 def user_named(username: str) -> AbstractBaseUser | None:
     """Return the user of this name; spelled in another case, if just one is."""
-    if "\0" in username:  # PostgreSQL would refuse to look
-        return None
     users, field = get_user_model()._default_manager, get_user_model().USERNAME_FIELD
+    if "\0" in username or len(username) > LONGEST_NAME:
+        return None  # there can be none, and databases may refuse to look
     # Some databases also take letters with and without accents, and with spaces behind them, for the same.
     exact = [user for user in users.filter(**{field: username}) if user.get_username() == username]
     alike = exact or [

@@ -8,6 +8,13 @@ from django.views import defaults
 FOR_PROGRAMS: Final = ("/api/", "/completion-aggregator/v")
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer that a request cannot be read, or holds more than is taken."""
+    if request.path_info.startswith(FOR_PROGRAMS):
+        return JsonResponse({"detail": "Bad request."}, status=400)
+    return defaults.bad_request(request, exception)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer that there is no such address."""
     if request.path_info.startswith(FOR_PROGRAMS):

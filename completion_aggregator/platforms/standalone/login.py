@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,9 @@ class NameThrottle(SimpleRateThrottle):
 
     def get_cache_key(self, request: Any, view: Any) -> str:
         """Return the key of the address and the name."""
-        pair = f"{self.get_ident(request)} {_username(request).casefold()}"
+        # As whoever checks the password will see the name.
+        name = unicodedata.normalize("NFKC", _username(request)).strip().casefold()
+        pair = f"{self.get_ident(request)} {name}"
         ident = hashlib.sha256(pair.encode(errors="replace")).hexdigest()[:32]
         return self.cache_format % {"scope": self.scope, "ident": ident}
 

@@ -13,6 +13,7 @@ HOME = TemplateView.as_view(
     template_name="completion_aggregator_standalone/home.html", extra_context={"title": "How far are the learners?"}
 )
 
+handler400 = "completion_aggregator.platforms.standalone.errors.bad_request"
 handler404 = "completion_aggregator.platforms.standalone.errors.not_found"
 handler500 = "completion_aggregator.platforms.standalone.errors.server_error"
 

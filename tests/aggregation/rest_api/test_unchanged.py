@@ -49,6 +49,12 @@ def test_what_is_asked_for_by_post_is_always_sent() -> None:
     assert (posted.status_code, posted.json()) == (200, first.json())
 
 
+def test_no_cache_that_others_share_keeps_a_progress_bar() -> None:
+    ana = person("ana", small())
+    headers = client_of(ana).get(f"{PREFIX}progress_bar/{KEY}/").headers
+    assert (headers["Cache-Control"], headers["Vary"]) == ("private, no-cache", "Cookie")
+
+
 @pytest.mark.parametrize("version", ONE_LEARNER)
 def test_no_cache_that_others_share_keeps_an_answer(version: str) -> None:
     ana = person("ana", small())

@@ -159,6 +159,12 @@ def test_attempts_at_a_name_are_counted(client, ana, rates):
     rates(login="2/min")
     statuses = [ask_token(client, name, "wrong").status_code for name in ("ana", "Ana", "bob", "ana")]
     assert statuses == [400, 400, 400, 429]
+    # Whatever it is dressed up in, as long as it is the same to whoever checks the password.
+    assert [ask_token(client, name, PASSWORD).status_code for name in (" ana", "ana\t", "\uff41\uff4e\uff41")] == [
+        429,
+        429,
+        429,
+    ]
     response = ask_token(client)
     wait = response.headers["Retry-After"]
     assert 0 < int(wait) <= 60
@@ -328,6 +334,22 @@ def test_a_site_may_name_other_classes(client, ana, settings):
     assert client.get(COURSES, headers={"Authorization": authorization}).json()["username"] == "ana"
     client.force_login(ana)
     assert client.get(COURSES).headers["WWW-Authenticate"] == 'Basic realm="api"'
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("credentials", [{}, {"Authorization": "Token of-nobody"}])
+def test_nobody_may_ask_more_often_than_the_rate_for_an_address(client, rates, credentials):
+    rates(anon="2/min")
+    answers = [client.get(COURSES, headers=credentials) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def test_a_body_that_is_too_large_is_refused_in_json(client, ana):
+    client.force_login(ana)
+    path = "/completion-aggregator/v1/course/course-v1:A+b+C/"
+    response = client.post(path, '"' + "a" * 3_000_000 + '"', "application/json")
+    assert (response.status_code, response.json()) == (400, {"detail": "Bad request."})
 
 
 @pytest.mark.parametrize(

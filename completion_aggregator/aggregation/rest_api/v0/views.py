@@ -41,7 +41,7 @@ class CompletionDetailView(CompletionViewMixin):
         user = self.user
         if not get_platform().is_enrolled(key, user.pk):  # before any look at the course
             raise NotFound
-        fields = v1.rooted(fields_of(self.values), key)
+        fields = fields_of(self.values)
         name = user.get_username()
         standing = api.standings_of_learner(user.pk, [key], username=name)[key]
         make, username = EntryMaker(fields, tally=tally_v0), name if fields.username else None

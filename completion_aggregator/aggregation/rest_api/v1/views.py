@@ -1,12 +1,14 @@
 """Version 1: lists of a learner's courses, one course with one learner or everybody, and its figures."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
-from opaque_keys.edx.keys import CourseKey, UsageKey
-from rest_framework.exceptions import NotFound, ParseError, PermissionDenied
+from opaque_keys.edx.keys import CourseKey
+from rest_framework.exceptions import ParseError, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,6 +19,7 @@ from completion_aggregator.aggregation.rest_api.parameters import (
     course_key_of,
     fields_of,
     is_true,
+    root_block_of,
     user_ids_of,
 )
 from completion_aggregator.aggregation.rest_api.renderers import Entries
@@ -26,6 +29,8 @@ from completion_aggregator.ports import get_platform
 
 #: Names of roles in one request; a site has a dozen.
 MOST_ROLES: Final = 100
+#: A number that any database takes for a cohort's; below zero there are none.
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 class CompletionListView(CompletionViewMixin):
@@ -36,9 +41,9 @@ class CompletionListView(CompletionViewMixin):
     def get(self, request: Request) -> Response:
         """Return a page of the learner's courses."""
         user = self.user
-        fields = fields_of(self.values)
         mobile_only = is_true(self.values.get("mobile_only"))
         page = self._paginate(get_platform().enrolled_courses(user.pk, mobile_only=mobile_only))
+        fields = fields_of(self.values)
         name = user.get_username()
         standings = api.standings_of_learner(user.pk, page, username=name)
         means = api.course_means(page) if fields.mean else {}
@@ -60,11 +65,11 @@ class CompletionDetailView(CompletionViewMixin):
 
     def _detail(self, course_text: str) -> Response:
         self._course_key = course_key = course_key_of(course_text)
+        # Which fields there are says nothing of anybody, and of several faults clients are told this one, as ever.
+        fields = fields_of(self.values)
         user = self.user
-        # First of all: whoever is not enrolled learns nothing of the course, not even which blocks it has.
         if self._requested_user is not None and not get_platform().is_enrolled(course_key, user.pk):
             raise self._not_enrolled(user.get_username())
-        fields = rooted(fields_of(self.values), course_key)
         user_ids = user_ids_of(self.values)
         if self._requested_user is None:
             return self._everybody(course_key, fields, user_ids)
@@ -78,8 +83,8 @@ class CompletionDetailView(CompletionViewMixin):
         if user_ids is not None:
             users = users.filter(pk__in=user_ids)
         page = self._paginate(users.order_by("pk").values_list("pk", model.USERNAME_FIELD))
+        make, mean = self._maker(fields), mean_of(course_key, fields)
         standings = standings_of_class(course_key, [pk for pk, _ in page])
-        make, mean = EntryMaker(fields), mean_of(course_key, fields)
         return self._paged(Entries([make(course_key, standings[pk], username=name, mean=mean) for pk, name in page]))
 
     def _one(self, course_key: CourseKey, fields: Fields, user: AbstractBaseUser | None) -> Response:
@@ -89,9 +94,12 @@ class CompletionDetailView(CompletionViewMixin):
             name = each.get_username()
             standing = api.standings_of_learner(each.pk, [course_key], username=name)[course_key]
             username = name if fields.username else None
-            make = EntryMaker(fields)
+            make = self._maker(fields)
             entries.append(make(course_key, standing, username=username, mean=mean_of(course_key, fields)))
         return self._paged(Entries(entries))
+
+    def _maker(self, fields: Fields) -> EntryMaker:
+        return EntryMaker(replace(fields, root_block=root_block_of(self.values)))
 
 
 class CourseLevelCompletionStatsView(CompletionViewMixin):
@@ -100,9 +108,9 @@ class CourseLevelCompletionStatsView(CompletionViewMixin):
     def get(self, request: Request, course_key: str) -> Response:
         """Return the mean completion of the course's learners, of one cohort, or without those of some roles."""
         self._course_key = key = course_key_of(course_key)
+        fields = fields_of(self.values)
         if not self._may_read_all():
             raise PermissionDenied
-        fields = fields_of(self.values)
         figures = api.course_figures(
             key, cohort_id=cohort_of(self.values), without_roles=roles_of(self.values.get("exclude_roles", ""))
         )
@@ -120,19 +128,6 @@ def mean_of(course_key: CourseKey, fields: Fields) -> float | None:
     return api.course_means([course_key])[course_key] if fields.mean else None
 
 
-def rooted(fields: Fields, course_key: CourseKey) -> Fields:
-    """Return *fields*; NotFound where their root block is none of the course."""
-    if fields.root_block is None:
-        return fields
-    try:
-        known = api.completion_mode(course_key, UsageKey.from_string(fields.root_block)) is not None
-    except (UnknownCourse, InvalidCourse):
-        known = False
-    if not known:
-        raise NotFound(f"Invalid block key: '{fields.root_block}'.")
-    return fields
-
-
 def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> Mapping[int, api.Standing | None]:
     """Return the standings of these learners; of a course that cannot be read, nothing is known."""
     try:
@@ -143,10 +138,10 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> Mappin
 
 def cohort_of(values: Mapping[str, Any]) -> int | None:
     """Return the cohort to narrow figures to."""
-    text = values.get("cohorts", "")
+    text = values.get("cohorts", "").strip(" ")
     if text == "":
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not _WHOLE.fullmatch(text):
         raise ParseError(f"Invalid cohorts value(s): {{{text!r}}}")
     return int(text)
 

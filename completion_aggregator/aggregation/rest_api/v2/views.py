@@ -6,10 +6,11 @@ from typing import ClassVar, Final, cast
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.http import HttpResponseBase
+from django.http.request import MediaType
 from django.utils import timezone
 from django.utils.http import parse_etags
 from opaque_keys.edx.keys import CourseKey
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import NotAcceptable, NotFound, PermissionDenied, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -40,10 +41,23 @@ class _Negotiation(DefaultContentNegotiation):
         """Return the renderer, and the media type that it was chosen for."""
         wanted, there = request.query_params.get("format"), list(renderers)
         if wanted is None:
-            by_accept: tuple[BaseRenderer, str] = super().select_renderer(request, there, format_suffix)
-            return by_accept
+            return self._by_accept(request, there)
         chosen = next((each for each in there if each.format == wanted), there[0])
         return chosen, chosen.media_type
+
+    def _by_accept(self, request: Request, renderers: Sequence[BaseRenderer]) -> tuple[BaseRenderer, str]:
+        """Return the renderer that the client likes best, with what it said of it, by the rules of RFC 9110, 12.5.1."""
+        said = [MediaType(each) for each in request.headers.get("Accept", "*/*").split(",") if each.strip()]
+        liked = []
+        for renderer in renderers:
+            ranges = [each for each in said if each.match(renderer.media_type)]
+            closest = max(ranges, key=lambda each: each.specificity, default=None)
+            if closest is not None and closest.quality > 0:
+                liked.append((-closest.quality, said.index(closest), renderer))
+        if not liked:
+            raise NotAcceptable(available_renderers=renderers)
+        _, at, best = min(liked, key=lambda each: each[:2])
+        return best, str(said[at])
 
 
 class View(ProgressView):
@@ -94,9 +108,11 @@ class CourseListView(View):
         )
 
     def _subject(self, username: str | None) -> AbstractBaseUser:
-        if username is None or self._is_asking(username):
+        if username is None or username == self.asking.get_username():
             return self.asking
         if not (getattr(self.asking, "is_staff", False) and self.asking.is_active):
+            if self._is_asking(username):
+                return self.asking
             raise PermissionDenied
         user = user_named(username)
         if user is None:
@@ -131,10 +147,12 @@ class LearnerView(View):
     def _subject(self, course_key: CourseKey, username: str) -> AbstractBaseUser:
         """Return the learner of this name. Raises PermissionDenied, whether she exists or not, or NotFound."""
         user: AbstractBaseUser | None
-        if self._is_asking(username):
+        if username == self.asking.get_username():
             user = self.asking
         elif get_platform().may_read(self.asking, course_key):
             user = user_named(username)
+        elif self._is_asking(username):
+            user = self.asking
         else:
             raise PermissionDenied
         if user is None or not get_platform().is_enrolled(course_key, user.pk):

@@ -39,7 +39,19 @@ def test_r04_only_what_is_at_or_below_the_root_is_listed_and_the_course_keeps_it
     assert answer(post(ana, f"v1/course/{KEY}/", asked))[1]["results"] == [expected()]
 
 
-def test_r04_a_block_that_is_none_of_the_course_is_a_404(ana: Any) -> None:
-    for key in (str(usage("chapter", "c9")), "block-v1:Other+Course+1+type@chapter+block@c2", "nonsense"):
-        refused = (404, {"detail": f"Invalid block key: '{key}'."})
-        assert answer(get(ana, f"v1/course/{KEY}/", username="ana", root_block=key)) == refused
+def test_r04_nothing_is_at_or_below_a_block_that_is_none_of_the_course(ana: Any) -> None:
+    asked = {"username": "ana", "requested_fields": "chapter,vertical"}
+    for key in (str(usage("chapter", "c9")), "block-v1:Other+Course+1+type@chapter+block@c2"):
+        found = answer(get(ana, f"v1/course/{KEY}/", **asked, root_block=key))[1]["results"]
+        assert found == [{**expected(), "chapter": [], "vertical": []}]
+
+
+def test_r04_what_is_no_block_key_is_a_404(ana: Any) -> None:
+    refused = (404, {"detail": "Invalid block key: 'nonsense'."})
+    assert answer(get(ana, f"v1/course/{KEY}/", username="ana", root_block="nonsense")) == refused
+
+
+@pytest.mark.parametrize("path", ["v1/course/", "v0/course/", f"v0/course/{KEY}/"])
+def test_r04_elsewhere_it_means_nothing(ana: Any, path: str) -> None:
+    asked = {"username": "ana", "requested_fields": "chapter"}
+    assert answer(get(ana, path, **asked, root_block="nonsense")) == answer(get(ana, path, **asked))

@@ -58,10 +58,22 @@ def test_r08_user_ids_are_separated_by_commas_or_as_ever_by_points(root: Any, te
     assert posted["results"] == body["results"]
 
 
-@pytest.mark.parametrize("ids", ["1.5e3", "-1", "1 2", "½", "1,x", "9" * 20])
+@pytest.mark.parametrize("ids", ["1.5e3", "--1", "1 2", "½", "1,x", "9" * 20, ",", "."])
 def test_r08_what_is_no_id_is_a_400(root: Any, ids: str) -> None:
     status, body = answer(get(root, f"v1/course/{KEY}/", user_ids=ids))
     assert (status, body["detail"].startswith("Invalid user_ids value(s): {")) == (400, True)
+
+
+@pytest.mark.parametrize("given", ["", [], None])
+def test_r08_no_ids_narrow_nothing(root: Any, given: Any) -> None:
+    path = f"v1/course/{KEY}/"
+    assert answer(post(root, path, {"user_ids": given})) == answer(get(root, path))
+
+
+def test_r08_an_id_below_zero_is_nobodys(root: Any) -> None:
+    path = f"v1/course/{KEY}/"
+    for status, body in (answer(get(root, path, user_ids="-5")), answer(post(root, path, {"user_ids": [-1]}))):
+        assert (status, body["results"]) == (200, [])
 
 
 def test_r08_courses_for_phones_are_chosen_by_the_database(root: Any) -> None:

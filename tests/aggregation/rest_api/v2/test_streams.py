@@ -92,6 +92,11 @@ def test_a_name_that_a_spreadsheet_would_run_is_text(platform: FakePlatform, ask
         ("application/x-ndjson", "application/x-ndjson"),
         ("application/json", "application/json"),
         ("text/csv;q=0.5, application/json", "application/json"),
+        ("text/csv, application/json;q=0.1", "text/csv; charset=utf-8; header=present"),
+        ("text/csv;q=0.9,application/json;q=0.5", "text/csv; charset=utf-8; header=present"),
+        ("application/x-ndjson, text/csv;q=0.5", "application/x-ndjson"),
+        ("application/json;q=0, */*;q=0.1", "text/csv; charset=utf-8; header=present"),
+        ("text/*, */*;q=0.5", "text/csv; charset=utf-8; header=present"),
         ("*/*", "application/json"),
     ],
 )
@@ -104,8 +109,9 @@ def test_the_parameter_wins_over_accept(some: None, ask: Ask):
     assert answer.headers["Content-Type"] == "application/x-ndjson"
 
 
-def test_a_form_that_is_not_there_is_refused(some: None, ask: Ask):
-    answer = ask(CLASS, headers={"Accept": "text/html"})
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "*/*;q=0"])
+def test_a_form_that_is_not_there_is_refused(some: None, ask: Ask, accept: str):
+    answer = ask(CLASS, headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"]) == (406, "application/json")
 
 
