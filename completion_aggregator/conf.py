@@ -130,6 +130,9 @@ def _webhook(number: int, value: object) -> Webhook:
 
 
 def _may_be_called(webhook: Webhook) -> bool:
+    # Those who read such an address do not agree which host it names.
+    if any(each == "\\" or not each.isprintable() or each.isspace() for each in webhook.url):
+        return False
     try:
         parts = urlsplit(webhook.url)
         named = bool(parts.hostname) and parts.port != 0

@@ -123,6 +123,8 @@ LOGGING = {
         "tracking": {"level": "ERROR"},
         # It warns of each request that waits for a thread, be it for a millisecond.
         "waitress.queue": {"level": "ERROR"},
+        # Below this level it tells whole addresses, and those of webhooks may hold keys.
+        "urllib3": {"level": "INFO"},
     },
 }
 
