@@ -79,7 +79,9 @@ def test_a_name_that_is_longer_than_any_is_nobodys(people: Any, path: str) -> No
     assert long.status_code == 404
 
 
-def test_staff_find_whoever_has_their_own_name_in_another_case() -> None:
+def test_staff_find_whoever_has_their_own_name_in_another_case(vendor: str) -> None:
+    if vendor == "mysql":
+        pytest.skip("on this database no two names differ in case alone")
     key = small()
     person("Maria", key)
     staff = person("maria", is_staff=True)
