@@ -1,8 +1,11 @@
 """System checks: a site that cannot work as promised is told so when it starts."""
 
 from collections.abc import Collection, Iterable
+from difflib import get_close_matches
 from typing import Any, Final
 
+from django.apps import apps
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -23,7 +26,61 @@ from completion_aggregator.course_graph.blocks import CompletionMode
 _OLDEST_MARIADB: Final = (10, 6)
 _OLDEST_MYSQL: Final = (8, 0, 14)
 _NAMES: Final = ("BLOCK_TYPES", "PROJECTED_BLOCK_TYPES", "TRACKING_EVENT_TYPES")
-_COUNTS: Final = ("BATCH_SIZE", "MAX_ATTEMPTS", "GRAPH_CACHE_SIZE", "MAX_PAGE_SIZE", "MEAN_CACHE_SECONDS")
+#: Whole numbers, and the least that each may be.
+_COUNTS: Final = {
+    **dict.fromkeys(("BATCH_SIZE", "MAX_ATTEMPTS", "GRAPH_CACHE_SIZE", "MAX_PAGE_SIZE", "MEAN_CACHE_SECONDS"), 1),
+    "RECONCILE_LEARNERS": 0,
+    "RECONCILE_HOURS": 1,
+}
+
+_SWITCHES: Final = ("AGGREGATE_UNRELEASED_BLOCKS", "ASYNC_AGGREGATION")
+
+#: Settings of 4.x that nothing reads any more: what to do about each.
+_OBSOLETE: Final = {
+    f"{PREFIX}AGGREGATION_LOCK": "Any number of services may run at once, without a lock. Remove it.",
+    f"{PREFIX}AGGREGATION_LOCK_TIMEOUT_SECONDS": "There is no lock that could be kept. Remove it.",
+    f"{PREFIX}CLEANUP_LOCK": "Any number of clean-ups may run at once, without a lock. Remove it.",
+    f"{PREFIX}CLEANUP_LOCK_TIMEOUT_SECONDS": "There is no lock that could be kept. Remove it.",
+    f"{PREFIX}UPDATER_CACHE_TIMEOUT": "No structure is kept for a learner; a course is compiled once. Remove it.",
+    f"{PREFIX}USE_COLLECTED_BLOCK_STRUCTURE": "The collected structure is always used. Remove it.",
+    "ENABLE_COURSE_ACTIVITY_SIGNALS": "Changes of courses, cohorts and tracks are always heeded. Remove it.",
+    "COMPLETION_AGGREGATED_MODEL_OVERRIDE": (
+        f"Completions are read from edx-completion. To read others, write a platform and name it in {PREFIX}PLATFORM."
+    ),
+}
+
+
+@checks.register(checks.Tags.compatibility)
+def settings_mean_something(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
+    """Tell of settings that nothing reads."""
+    present = {name for name in dir(settings) if name.startswith(PREFIX) or name in _OBSOLETE}
+    known = {PREFIX + name for name in DEFAULTS}
+    problems: list[checks.CheckMessage] = []
+    for name in sorted(present - known):
+        if name in _OBSOLETE:
+            message, hint, number = f"{name} no longer means anything.", _OBSOLETE[name], "W003"
+        else:
+            (nearest, *_rest) = [*get_close_matches(name.removeprefix(PREFIX), DEFAULTS, n=1), ""]
+            message, number = f"{name} is no setting of ours.", "W004"
+            hint = f"Is {PREFIX}{nearest} meant?" if nearest else "docs/reference/settings names those that there are."
+        problems.append(checks.Warning(message, hint=hint, id=f"completion_aggregator.{number}"))
+    return problems
+
+
+@checks.register(checks.Tags.database)
+def upgrade_is_finished(
+    app_configs: Any, databases: Collection[str] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
+    """Tell a site that comes from 4.x, and has not compared its old tallies with the facts, how to."""
+    return [
+        checks.Warning(
+            f"Database {alias!r} has tallies that 4.x stored, of learners who were not refreshed since.",
+            hint="Run `aggregator_reconcile`, and let `run_aggregator_service` do what it finds: docs/how-to/upgrade.",
+            id="completion_aggregator.W005",
+        )
+        for alias in databases or ()
+        if _is_from_4x(alias)
+    ]
 
 
 @checks.register(checks.Tags.compatibility)
@@ -34,10 +91,15 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         value = setting(name)
         if value is not None and (isinstance(value, str) or not _is_names(value)):
             problems.append(_wrong(name, f"must be a set of block types, not {value!r}", "E001"))
-    for name in _COUNTS:
+    for name, least in _COUNTS.items():
         value = setting(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            problems.append(_wrong(name, f"must be a whole number from 1 on, not {value!r}", "E002"))
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            problems.append(_wrong(name, f"must be a whole number from {least} on, not {value!r}", "E002"))
+    problems += [
+        _wrong(name, f"must be True or False, not {setting(name)!r}", "E008")
+        for name in _SWITCHES
+        if not isinstance(setting(name), bool)
+    ]
     problems += _wrong_modes(setting("COMPLETION_MODES"))
     for name, number, read in (("THRESHOLDS", "E005", thresholds), ("WEBHOOKS", "E006", webhooks)):
         try:
@@ -46,7 +108,7 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
             problems.append(_error(name, str(error), number))
     if not problems:
         problems += _events_unseen() + _thresholds_unreached()
-    if why := _not_imported(setting("PLATFORM")):
+    if why := why_not_imported(setting("PLATFORM")):
         problems.append(_wrong("PLATFORM", f"cannot be imported: {why}", "E004"))
     return problems + _wrong_authentication(setting("API_AUTHENTICATION_CLASSES"))
 
@@ -71,6 +133,16 @@ def database_can_work(
                 )
             )
     return problems
+
+
+def _is_from_4x(alias: str) -> bool:
+    tallies, progress = (apps.get_model("completion_aggregator", name) for name in ("Aggregator", "CourseProgress"))
+    tables = {each._meta.db_table for each in (tallies, progress)}
+    if not tables <= set(connections[alias].introspection.table_names()):
+        return False  # before the migrations
+    # Migration 0012 gives everybody of whom a tally of a course is stored a row of progress, to be worked out anew.
+    waiting = progress._default_manager.using(alias).filter(as_of__isnull=True, begun=True)
+    return bool(tallies._default_manager.using(alias).exists() and waiting.exists())
 
 
 def _wrong(name: str, why: str, number: str) -> checks.Error:
@@ -106,14 +178,14 @@ def _wrong_authentication(paths: object) -> list[checks.CheckMessage]:
         return [_wrong(name, f"must be a list of dotted paths, not {paths!r}", number)]
     problems: list[checks.CheckMessage] = []
     for path in paths:
-        if why := _not_imported(path):
+        if why := why_not_imported(path):
             problems.append(_wrong(name, f"names {path!r}, which cannot be imported: {why}", number))
         elif not _authenticates(import_string(path)):
             problems.append(_wrong(name, f"names {path!r}, which is no class derived from BaseAuthentication", number))
     return problems
 
 
-def _not_imported(path: object) -> str:
+def why_not_imported(path: object) -> str:
     """Return why nothing can be imported from *path*; an empty text when something can."""
     if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")):
         return f"{path!r} is no dotted path"

@@ -1,6 +1,6 @@
-"""Our settings: one table of defaults, one accessor.
+"""Our settings: one table, one accessor.
 
-``docs/reference/settings.md`` has a row for each; a test compares the two.
+``make settings`` writes the tables of ``docs/reference/settings.md`` from it; a test compares the two.
 """
 
 from dataclasses import dataclass, field
@@ -13,34 +13,110 @@ from django.core.exceptions import ImproperlyConfigured
 
 PREFIX: Final = "COMPLETION_AGGREGATOR_"
 
-DEFAULTS: Final[dict[str, Any]] = {
-    # what is aggregated
-    "BLOCK_TYPES": frozenset({"course", "chapter", "sequential", "vertical"}),
-    "PROJECTED_BLOCK_TYPES": None,  # None: all of BLOCK_TYPES
-    "AGGREGATE_UNRELEASED_BLOCKS": False,
-    "COMPLETION_MODES": {},  # block type -> "completable", "aggregator" or "excluded"
-    # when
-    "ASYNC_AGGREGATION": False,
-    "BATCH_SIZE": 1000,
-    "MAX_ATTEMPTS": 5,
-    # who hears of it
-    "TRACKING_EVENT_TYPES": frozenset(),
-    "THRESHOLDS": {},  # block type -> percents above 0, up to 1
-    "WEBHOOKS": (),  # of {"url": ..., "secret": ...}
-    # the REST API
-    "MAX_PAGE_SIZE": 100,
-    "MEAN_CACHE_SECONDS": 300,
-    "API_AUTHENTICATION_CLASSES": (),  # dotted paths; none: those that Django REST framework is told of
-    # where courses come from
-    "PLATFORM": "completion_aggregator.platforms.standalone.platform.StandalonePlatform",
-    # what is kept in memory
-    "GRAPH_CACHE_SIZE": 64,
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of ours: the part of the page that tells of it, its default, and what it means."""
+
+    part: str
+    default: Any
+    meaning: str
+
+
+_WHAT: Final = "What is aggregated"
+_WHEN: Final = "When"
+_WHO: Final = "Who hears of it"
+_API: Final = "The REST API"
+_WHERE: Final = "Where courses come from"
+_MEMORY: Final = "What is kept in memory"
+
+SETTINGS: Final[dict[str, Setting]] = {
+    "BLOCK_TYPES": Setting(
+        _WHAT,
+        frozenset({"course", "chapter", "sequential", "vertical"}),
+        "The aggregator types that clients may ask for, and for which progress is exported.",
+    ),
+    "PROJECTED_BLOCK_TYPES": Setting(
+        _WHAT,
+        None,
+        "The types kept as rows of the table `completion_aggregator_aggregator`, for software that reads it. `None`:"
+        " all of `COMPLETION_AGGREGATOR_BLOCK_TYPES`. What the API answers does not depend on it, and each further"
+        " level costs writing time: a standalone site keeps `{'course'}` unless told otherwise. After a change,"
+        " `reaggregate_course --all` and the service write the rows of new levels and remove those of old ones.",
+    ),
+    "AGGREGATE_UNRELEASED_BLOCKS": Setting(
+        _WHAT, default=False, meaning="Count blocks whose start date is still to come."
+    ),
+    "COMPLETION_MODES": Setting(
+        _WHAT,
+        {},
+        'Completion modes of block types that are unknown, or known otherwise: block type to `"completable"`,'
+        ' `"aggregator"` or `"excluded"`. A course has them from when its content is next read: at its next publish'
+        " in an LMS, at its next import in a standalone site.",
+    ),
+    "ASYNC_AGGREGATION": Setting(
+        _WHEN,
+        default=False,
+        meaning="`False`: the learner's progress is brought up to date right after each completion is stored. `True`:"
+        " it waits for `run_aggregator_service`.",
+    ),
+    "BATCH_SIZE": Setting(_WHEN, 1000, "Learners of one course in one transaction."),
+    "MAX_ATTEMPTS": Setting(
+        _WHEN,
+        5,
+        "After so many failed attempts in a row a learner is set aside; `aggregator_status` names them.",
+    ),
+    "RECONCILE_LEARNERS": Setting(
+        _WHEN,
+        1000,
+        "Learners whom `run_aggregator_service` compares with their completions in each run, to find what no signal"
+        " told of; `0`: none.",
+    ),
+    "RECONCILE_HOURS": Setting(
+        _WHEN, 24, "A course whose learners have all been compared rests for so long before it is its turn again."
+    ),
+    "TRACKING_EVENT_TYPES": Setting(
+        _WHO,
+        frozenset(),
+        "The aggregator types for which a tracking event is emitted when their progress changed; `None` is none, too.",
+    ),
+    "THRESHOLDS": Setting(
+        _WHO,
+        {},
+        "Which percents, above 0 and up to 1, are told when a learner reaches them: block type to a list, such as"
+        ' `{"course": [0.5, 1.0], "chapter": [1.0]}`. A check warns of types that are not in'
+        " `COMPLETION_AGGREGATOR_BLOCK_TYPES`. See [React to progress](../how-to/react-to-progress.md).",
+    ),
+    "WEBHOOKS": Setting(
+        _WHO,
+        (),
+        'Where that is posted to: a list of `{"url": "https://...", "secret": "..."}`. A secret has 16 characters or'
+        " more. `http://` is taken for this machine alone.",
+    ),
+    "MAX_PAGE_SIZE": Setting(_API, 100, "The most entries on a page, whatever `page_size` asks for."),
+    "MEAN_CACHE_SECONDS": Setting(_API, 300, "How long the mean of a course is kept in the cache."),
+    "API_AUTHENTICATION_CLASSES": Setting(
+        _API,
+        (),
+        "Dotted paths of the classes that tell who asks, in the order in which they are tried, each derived from the"
+        " REST framework's `BaseAuthentication`; none: those of `REST_FRAMEWORK`.",
+    ),
+    "PLATFORM": Setting(
+        _WHERE,
+        "completion_aggregator.platforms.standalone.platform.StandalonePlatform",
+        "The class that answers for courses, enrollments and visibility.",
+    ),
+    "GRAPH_CACHE_SIZE": Setting(_MEMORY, 64, "Course graphs that one process keeps."),
 }
+
+DEFAULTS: Final[dict[str, Any]] = {name: each.default for name, each in SETTINGS.items()}
 
 
 def setting(name: str) -> Any:
-    """Return our setting *name*, or its default; an unknown name fails at once."""
-    return getattr(settings, PREFIX + name, DEFAULTS[name])
+    """Return our setting *name*, or its default where none is given, or None; an unknown name fails at once."""
+    default = DEFAULTS[name]
+    given = getattr(settings, PREFIX + name, None)
+    return default if given is None else given
 
 
 def block_types() -> frozenset[str]:

@@ -37,6 +37,22 @@ class Sight:
 class Platform(Protocol):
     """The LMS as we see it."""
 
+    def listen(self) -> None:
+        """Connect to the platform's own signals, once, when Django starts: none but their modules may be imported."""
+
+    def outdated(self, course_key: CourseKey | None = None) -> Collection[CourseKey]:
+        """Return the courses whose content is newer than what is answered here, with a fixed number of queries.
+
+        With *course_key*, of this course alone, which takes one query at most: each refresh asks for its own course.
+        """
+
+    def renew(self, course_key: CourseKey) -> None:
+        """Answer with the newest content of the course from now on. Raises UnknownCourse or InvalidCourse.
+
+        The course's learners are not marked by this: where the content turned out to be another, it says so to
+        ``aggregation.api.course_changed`` in the same transaction.
+        """
+
     def course_version(self, course_key: CourseKey) -> str:
         """Return the version of the course's content: cheap, one query at most.
 
@@ -56,6 +72,9 @@ class Platform(Protocol):
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:
         """Return the sight of every learner asked for, by user id."""
+
+    def asks_one_by_one(self, course_key: CourseKey, graph: CourseGraph) -> bool:
+        """Return whether this course's sights are learned by a visit as each learner, which may write to the LMS."""
 
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         """Yield the ids of the learners with an active enrollment, ascending."""

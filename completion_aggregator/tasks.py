@@ -4,12 +4,22 @@ A task names work, it does not hold it: what is to be done stands in the stale r
 changes how soon tallies are current, not what they become.
 """
 
+import logging
 from collections.abc import Collection
 
 from celery import shared_task
+from django.core.management import call_command
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import api
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="completion_aggregator.tasks.run_service", ignore_result=True)
+def run_service(limit: int | None = None) -> None:
+    """Do what the command ``run_aggregator_service`` does once, for sites whose schedule is that of Celery beat."""
+    call_command("run_aggregator_service", **({} if limit is None else {"limit": limit}))
 
 
 @shared_task(name="completion_aggregator.tasks.refresh_course", ignore_result=True)
@@ -37,3 +47,9 @@ def mark_all_stale(course_key: str, users: Collection[str] | None = None) -> Non
         api.mark_course_stale(key)
     else:
         api.mark_stale_many(key, dict.fromkeys(users))
+
+
+@shared_task(name="completion_aggregator.tasks.aggregation_tasks.migrate_batch", ignore_result=True)
+def migrate_batch(batch_size: int, delay_between_tasks: float) -> None:
+    """Do nothing: 4.x moved progress out of a table that Open edX does not have; a queue may still hold the task."""
+    logger.info("nothing to migrate: the tables that migrate_batch read are gone")

@@ -3,11 +3,20 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core import checks
 from django.db import connection
+from django.utils import timezone
+from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.checks import database_can_work, settings_can_work
+from completion_aggregator.checks import (
+    database_can_work,
+    settings_can_work,
+    settings_mean_something,
+    upgrade_is_finished,
+)
 from completion_aggregator.conf import Webhook
+from completion_aggregator.models import AggregatedCourse, Aggregator, CourseProgress
 
 SECRET = "a secret of the tests"
 AUTHENTICATION = "API_AUTHENTICATION_CLASSES"
@@ -30,17 +39,18 @@ def test_the_defaults_can_work() -> None:
         ("PROJECTED_BLOCK_TYPES", 4, "E001", "must be a set of block types, not 4"),
         ("BATCH_SIZE", 0, "E002", "must be a whole number from 1 on, not 0"),
         ("MAX_ATTEMPTS", "5", "E002", "must be a whole number from 1 on, not '5'"),
-        ("MAX_PAGE_SIZE", None, "E002", "must be a whole number from 1 on, not None"),
+        ("RECONCILE_LEARNERS", -1, "E002", "must be a whole number from 0 on, not -1"),
+        ("RECONCILE_HOURS", 0, "E002", "must be a whole number from 1 on, not 0"),
         ("MAX_PAGE_SIZE", 0, "E002", "must be a whole number from 1 on, not 0"),
         ("MEAN_CACHE_SECONDS", 1.5, "E002", "must be a whole number from 1 on, not 1.5"),
         ("MEAN_CACHE_SECONDS", -1, "E002", "must be a whole number from 1 on, not -1"),
+        ("ASYNC_AGGREGATION", "false", "E008", "must be True or False, not 'false'"),
+        ("AGGREGATE_UNRELEASED_BLOCKS", 1, "E008", "must be True or False, not 1"),
         ("COMPLETION_MODES", ["scorm"], "E003", "must map block types to modes"),
         ("COMPLETION_MODES", {"scorm": "counted"}, "E003", "gives 'scorm' the mode 'counted'"),
         ("PLATFORM", "nowhere.Platform", "E004", "cannot be imported"),
-        ("PLATFORM", None, "E004", "cannot be imported: None is no dotted path"),
         ("PLATFORM", ".nowhere.Platform", "E004", "cannot be imported: '.nowhere.Platform' is no dotted path"),
         (AUTHENTICATION, BASIC, "E007", f"must be a list of dotted paths, not '{BASIC}'"),
-        (AUTHENTICATION, None, "E007", "must be a list of dotted paths, not None"),
         (
             AUTHENTICATION,
             [BASIC, "nowhere.Class"],
@@ -189,3 +199,79 @@ def test_a_server_without_json_tables_is_refused(
     found = [name for name, _ in messages(database_can_work(None, databases=["default"]))]
 
     assert found == ([f"completion_aggregator.{number}"] if number else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("COMPLETION_AGGREGATOR_AGGREGATION_LOCK", "Any number of services may run at once"),
+        ("COMPLETION_AGGREGATOR_AGGREGATION_LOCK_TIMEOUT_SECONDS", "no lock"),
+        ("COMPLETION_AGGREGATOR_CLEANUP_LOCK", "Any number of clean-ups may run at once"),
+        ("COMPLETION_AGGREGATOR_CLEANUP_LOCK_TIMEOUT_SECONDS", "no lock"),
+        ("COMPLETION_AGGREGATOR_UPDATER_CACHE_TIMEOUT", "a course is compiled once"),
+        ("COMPLETION_AGGREGATOR_USE_COLLECTED_BLOCK_STRUCTURE", "always used"),
+        ("ENABLE_COURSE_ACTIVITY_SIGNALS", "always heeded"),
+        ("COMPLETION_AGGREGATED_MODEL_OVERRIDE", "name it in COMPLETION_AGGREGATOR_PLATFORM"),
+    ],
+)
+def test_a_setting_of_4x_that_means_nothing_any_more_is_told_with_what_to_do(
+    settings: Any, name: str, advice: str
+) -> None:
+    setattr(settings, name, False)
+
+    (found,) = settings_mean_something(None)
+
+    assert (found.id, found.msg) == ("completion_aggregator.W003", f"{name} no longer means anything.")
+    assert advice in str(found.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("COMPLETION_AGGREGATOR_BLOCK_TYPE", "Is COMPLETION_AGGREGATOR_BLOCK_TYPES meant?"),
+        ("COMPLETION_AGGREGATOR_X", "docs/reference/settings names those that there are."),
+    ],
+)
+def test_a_setting_that_nobody_knows_is_told_with_the_one_that_may_be_meant(
+    settings: Any, name: str, hint: str
+) -> None:
+    setattr(settings, name, 1)
+    found = [(each.id, each.msg, each.hint) for each in settings_mean_something(None)]
+    assert found == [("completion_aggregator.W004", f"{name} is no setting of ours.", hint)]
+
+
+def test_settings_that_there_are_are_nothing_to_tell(settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_BATCH_SIZE = 5
+    assert settings_mean_something(None) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("tallies", "refreshed", "told"), [(0, None, False), (1, None, False), (1, False, True), (1, True, False)]
+)
+def test_a_site_of_which_somebody_was_not_refreshed_since_4x_is_told_so(
+    tallies: int, refreshed: bool | None, told: bool, django_assert_max_num_queries: Any
+) -> None:
+    user = get_user_model()._default_manager.create(username="ana")
+    key = CourseKey.from_string("course-v1:A+b+C")
+    for _ in range(tallies):
+        Aggregator.objects.submit_completion(
+            user=user, course_key=key, block_key=key.make_usage_key("course", "course"), aggregation_name="course",
+            earned=1.0, possible=2.0,
+        )  # fmt: skip
+    if refreshed is not None:
+        course = AggregatedCourse.objects.create(course_key=key)
+        moment = timezone.now() if refreshed else None
+        CourseProgress.objects.create(course=course, user=user, begun=True, as_of=moment)
+
+    with django_assert_max_num_queries(3):
+        found = [each.id for each in upgrade_is_finished(None, databases=["default"])]
+
+    assert found == (["completion_aggregator.W005"] if told else [])
+    assert upgrade_is_finished(None, databases=None) == []
+
+
+@pytest.mark.django_db
+def test_before_its_migrations_a_site_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", lambda *_, **__: ["completion_aggregator_aggregator"])
+    assert upgrade_is_finished(None, databases=["default"]) == []

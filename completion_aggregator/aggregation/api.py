@@ -5,10 +5,11 @@ edx-completion's own model must say so here, in the same transaction.
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from operator import itemgetter
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, connection, transaction
@@ -16,15 +17,22 @@ from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.aggregation import (
+    changes,
+    contents,
     deliveries,
     progress,
+    reconcile,
+    renewal,
+    retirement,
     roster,
+    settlement,
     stale,
     standings,
     state,
     statistics,
     summary,
 )
+from completion_aggregator.aggregation.contents import ContentVersion
 from completion_aggregator.aggregation.courses import forget, graph_of
 from completion_aggregator.aggregation.deliveries import DeliveryStatus
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
@@ -34,13 +42,16 @@ from completion_aggregator.aggregation.progress import (
     LearnerProgress,
     ProgressRecord,
 )
+from completion_aggregator.aggregation.reconcile import Findings, Reconciled
 from completion_aggregator.aggregation.refresh import (
     RefreshSummary,
     refresh_batches,
     refresh_course,
     refresh_learners,
 )
+from completion_aggregator.aggregation.retirement import Holdings
 from completion_aggregator.aggregation.roster import Order, Place, Roster, RosterEntry, RosterQuery
+from completion_aggregator.aggregation.settlement import Settled
 from completion_aggregator.aggregation.standings import Blocks, Standing
 from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
@@ -55,34 +66,50 @@ __all__ = [
     "BlockProgress",
     "BlockSummary",
     "Blocks",
+    "ContentVersion",
     "CourseFigures",
     "CourseStatus",
     "CourseSummary",
     "DeliveryStatus",
+    "Findings",
+    "Holdings",
     "LearnerProgress",
     "Order",
     "Place",
     "ProgressRecord",
+    "ReconcileStatus",
+    "Reconciled",
     "RefreshSummary",
     "Roster",
     "RosterEntry",
     "RosterQuery",
     "SetAside",
+    "Settled",
     "Standing",
     "Status",
     "ThresholdReached",
     "completion_changed",
     "completion_mode",
+    "content_graphs",
+    "content_versions",
+    "course_changed",
     "course_figures",
     "course_means",
     "course_summary",
+    "courses_changed",
     "delete_delivered",
     "delete_forsaken",
     "delete_resolved",
     "deliver",
     "delivery_status",
     "forget",
+    "holdings",
     "iter_progress",
+    "keep_content",
+    "learner_changed",
+    "learner_deleted",
+    "learner_renamed",
+    "learners_changed",
     "levels_ask",
     "live_courses",
     "live_standing",
@@ -94,15 +121,25 @@ __all__ = [
     "pending_courses",
     "progress_of",
     "progress_of_course",
+    "reassign",
+    "reconcile_course",
+    "reconcile_due",
+    "reconcile_position",
     "refresh_batches",
     "refresh_course",
     "refresh_learner",
+    "renew_course",
+    "retire",
+    "retire_name",
     "roster_page",
+    "settle_changes",
+    "sights_changed",
     "standings_of_class",
     "standings_of_learner",
     "status",
     "take_back",
     "take_back_deliveries",
+    "take_in_courses",
     "threshold_reached",
     "whole_roster",
 ]
@@ -127,6 +164,23 @@ course_figures = statistics.figures_of
 course_means = statistics.means_of
 mark_stale = stale.mark
 mark_stale_many = stale.mark_many
+course_changed = changes.note
+courses_changed = changes.note_all
+content_versions = contents.versions_of
+content_graphs = contents.graphs_of
+keep_content = contents.keep
+settle_changes = settlement.settle_changes
+learner_renamed = stale.rename
+learner_deleted = stale.delete_of
+holdings = retirement.holdings
+retire = retirement.retire
+retire_name = retirement.retire_name
+reassign = retirement.reassign
+reconcile_course = reconcile.reconcile
+reconcile_due = reconcile.reconcile_due
+reconcile_position = reconcile.position_of
+renew_course = renewal.renew
+take_in_courses = reconcile.take_in_courses
 mark_expired = state.mark_expired
 deliver = deliveries.deliver
 delivery_status = deliveries.status
@@ -163,14 +217,34 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconcileStatus:
+    """How far comparing everybody with their completions is.
+
+    ``never``: courses that no round has been through. ``oldest``: when a round ended, of the course that was compared
+    longest ago. ``under_way``: the courses in the middle of a round, each with the user id up to which it has come.
+    """
+
+    courses: int
+    never: int
+    oldest: datetime | None
+    under_way: Mapping[CourseKey, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the queue. ``last_runs``: the courses refreshed last, newest first."""
+    """The state of the queue. ``last_runs``: the courses refreshed last, newest first.
+
+    ``changed``: the courses whose learners are to be looked at, the one that waits longest first, each with its last
+    change.
+    """
 
     waiting: int
     oldest: datetime | None
     courses: tuple[CourseStatus, ...]
     set_aside: tuple[SetAside, ...]
     last_runs: tuple[CourseStatus, ...]
+    changed: Mapping[CourseKey, datetime]
+    reconcile: ReconcileStatus
 
 
 def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key: UsageKey) -> None:
@@ -178,6 +252,32 @@ def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key:
     stale.mark(user.get_username(), course_key, block_key)
     if not setting("ASYNC_AGGREGATION"):
         _refresh_on_commit(_LearnerRefresh(user.get_username(), course_key))
+
+
+def learner_changed(username: str, course_key: CourseKey) -> None:
+    """Mark a learner of whom the platform has changed what she sees of the course, or whether she learns in it.
+
+    Many changes before the next refresh are one row. In synchronous mode also refresh her once it is committed.
+    """
+    learners_changed(course_key, [username])
+
+
+def learners_changed(course_key: CourseKey, usernames: Collection[str]) -> None:
+    """Do the same for many learners of a course, with four queries for each 2,000, and the refreshes."""
+    stale.mark_learners(course_key, usernames)
+    if not setting("ASYNC_AGGREGATION"):
+        for username in usernames:
+            _refresh_on_commit(_LearnerRefresh(username, course_key))
+
+
+def sights_changed(course_key: CourseKey, user_ids: Collection[int], *, learning: Collection[int]) -> None:
+    """Mark those of these learners who are *learning* in the course, or of whom progress is stored.
+
+    Many changes are one row. Of others nothing is known that could have changed, as of who was retired.
+    """
+    stored = state.stored_among(course_key, user_ids)
+    names = standings.usernames([user_id for user_id in user_ids if user_id in learning or user_id in stored])
+    stale.mark_learners(course_key, list(names.values()))
 
 
 def completion_mode(course_key: CourseKey, block_key: UsageKey) -> CompletionMode | None:
@@ -190,10 +290,12 @@ def completion_mode(course_key: CourseKey, block_key: UsageKey) -> CompletionMod
 
 
 def refresh_learner(username: str, course_key: CourseKey) -> RefreshSummary:
-    """Refresh one learner in one course now, after whoever else is at it. Raises UnknownCourse or InvalidCourse.
+    """Refresh one learner in one course now, by its newest content, after whoever else is at it.
 
-    Call it outside of transactions: one that has read before sees completions as they were then.
+    Call it outside of transactions: one that has read before sees completions as they were then. Raises UnknownCourse
+    or InvalidCourse.
     """
+    renewal.renew_if_possible(course_key)
     return refresh_learners(course_key, [username], wait=True)
 
 
@@ -212,17 +314,14 @@ def mark_course_stale(
 
 
 def mark_content_changed(course_key: CourseKey) -> int:
-    """Mark the course's learners stale, those who have left too where their progress is stored. Return how many."""
-    enrolled = set(get_platform().enrolled_user_ids(course_key))
-    former = state.user_ids(course_key) - enrolled
-    return mark_course_stale(course_key, user_ids=sorted(enrolled | former))
+    """Mark, in the transaction that changes the content, the learners who see another tree by it. Return how many."""
+    return sum(done.marked for done in settlement.settle(course_key))
 
 
 def pending_courses() -> list[CourseKey]:
     """Return the courses with work to do, the one that waits longest first; none whose content cannot be read now."""
-    postponed = AggregatedCourse.objects.filter(retry_at__gt=timezone.now())
-    keys = {str(key) for key in postponed.values_list("course_key", flat=True)}
-    return [key for key in stale.waiting_courses() if str(key) not in keys]
+    postponed = renewal.postponed()
+    return [key for key in stale.waiting_courses() if str(key) not in postponed]
 
 
 def take_back() -> int:
@@ -246,6 +345,8 @@ def status() -> Status:
         last_runs=tuple(
             _course_status(row.course_key, waiting.get(row.course_key), row) for row in _last_run(rows.values())
         ),
+        changed=_changed(rows.values()),
+        reconcile=_reconcile_status(rows.values()),
     )
 
 
@@ -257,6 +358,21 @@ def _set_aside(row: CourseProgress) -> SetAside:
 def _last_run(rows: Iterable[AggregatedCourse]) -> list[AggregatedCourse]:
     run = [(row.refreshed_at, row) for row in rows if row.refreshed_at is not None]
     return [row for _, row in sorted(run, key=lambda pair: pair[0], reverse=True)[:LAST_RUNS]]
+
+
+def _changed(rows: Iterable[AggregatedCourse]) -> dict[CourseKey, datetime]:
+    changed = [(row.changed_at, row.course_key) for row in rows if row.changed_at is not None]
+    return {key: moment for moment, key in sorted(changed, key=itemgetter(0))}
+
+
+def _reconcile_status(rows: Collection[AggregatedCourse]) -> ReconcileStatus:
+    rounds = [row.reconciled_at for row in rows if row.reconciled_at is not None]
+    return ReconcileStatus(
+        courses=len(rows),
+        never=len(rows) - len(rounds),
+        oldest=min(rounds, default=None),
+        under_way={row.course_key: row.reconcile_after for row in rows if row.reconcile_after},
+    )
 
 
 def _course_status(
@@ -275,7 +391,7 @@ class _LearnerRefresh:
     username: str
     course_key: CourseKey
 
-    def __call__(self) -> None:
+    def run(self) -> None:
         try:
             refresh_learner(self.username, self.course_key)
         except (UnknownCourse, InvalidCourse) as error:
@@ -287,5 +403,6 @@ class _LearnerRefresh:
 def _refresh_on_commit(refresh: _LearnerRefresh) -> None:
     """Refresh once the transaction is committed, and only once, however many completions it changes."""
     # Django forgets what was promised in a savepoint that is undone: whatever is still there will be kept if we are.
-    if all(action != refresh for _, action, *_ in connection.run_on_commit):
-        transaction.on_commit(refresh, robust=True)
+    if all(getattr(action, "__self__", None) != refresh for _, action, *_ in connection.run_on_commit):
+        # A method, not the object: of what fails, Django logs the qualified name.
+        transaction.on_commit(refresh.run, robust=True)

@@ -20,7 +20,7 @@ from completion_aggregator.aggregation import completions, projection
 from completion_aggregator.aggregation.completions import Completions
 from completion_aggregator.aggregation.courses import Course, views_of
 from completion_aggregator.aggregation.events import Change
-from completion_aggregator.aggregation.projection import Mask, Projected
+from completion_aggregator.aggregation.projection import Mask, Projected, Stored
 from completion_aggregator.aggregation.stale import Claim
 from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import projected_block_types
@@ -67,6 +67,19 @@ class Group:
     whole: bool
     tallies: Tallies
     projected: Projected
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """What is not stored as it is to be: ``rows`` that differ or are missing, ids of those that are to go.
+
+    ``stored``: the rows of all who were compared. ``states``: what is to be of everybody in the batch.
+    """
+
+    stored: Stored
+    rows: Sequence[tuple[Projected, Mask]]
+    gone: Sequence[int]
+    states: list[State]
 
 
 class _Reading:
@@ -159,7 +172,7 @@ def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Cla
     found = get_platform().sights(course.key, course.graph, list(states), now=now)
     sights = [found[user_id] for user_id in states]
     views = views_of(course.graph, sights)
-    trees = [_tree(view, sight) for view, sight in zip(views, sights, strict=True)]
+    trees = [tree_of(view, sight) for view, sight in zip(views, sights, strict=True)]
     unpacked = vector.unpack([each.vector for each in rows])
     built = np.array([each.built for each in rows], dtype=np.bool_)
     damaged = np.zeros(len(rows), dtype=np.bool_)
@@ -191,27 +204,34 @@ def bring_up_to_date(batch: Batch, groups: Sequence[Group], *, now: datetime) ->
 
     Return what was written, how many went, and the new states.
     """
-    key = batch.course.key
-    whole = [group for group in groups if group.whole]
-    user_ids = [batch.states[row].user_id for group in whole for row in group.learners if not batch.settled[row]]
-    stored = projection.stored(key, user_ids)
-    unsettled = [~batch.settled[group.learners] for group in whole]
-    compared = [
-        (g.projected, projection.differing(g.projected, stored) & keep)
-        for g, keep in zip(whole, unsettled, strict=True)
-    ]
-    gone = projection.vanished([group.projected for group in whole], stored)
-    changes = projection.write(key, compared, now=now)
+    key, different = batch.course.key, differences_of(batch, groups)
+    changes = projection.write(key, different.rows, now=now)
     touched = [(group.projected, _touched(batch, group)) for group in groups if not group.whole]
     changes += projection.write(key, touched, now=now, keep_newer=True)
-    projection.remove(gone)
+    projection.remove(different.gone)
+    return changes, len(different.gone), different.states
+
+
+def differences_of(batch: Batch, groups: Sequence[Group]) -> Differences:
+    """Compare the learners who were read whole, and are not settled, with their rows. Nothing is written."""
+    whole = [group for group in groups if group.whole]
+    user_ids = [batch.states[row].user_id for group in whole for row in group.learners if not batch.settled[row]]
+    stored = projection.stored(batch.course.key, user_ids)
+    unsettled = [~batch.settled[group.learners] for group in whole]
     vectors = vector.pack(batch.new)
-    states = [
-        _state(batch, group, column, vectors[row])
-        for group in groups
-        for column, row in enumerate(group.learners.tolist())
-    ]
-    return changes, len(gone), states
+    return Differences(
+        stored=stored,
+        rows=[
+            (g.projected, projection.differing(g.projected, stored) & keep)
+            for g, keep in zip(whole, unsettled, strict=True)
+        ],
+        gone=projection.vanished([group.projected for group in whole], stored),
+        states=[
+            _state(batch, group, column, vectors[row])
+            for group in groups
+            for column, row in enumerate(group.learners.tolist())
+        ],
+    )
 
 
 def tallies_of(
@@ -241,6 +261,17 @@ def groups_of(batch: Batch) -> Iterator[Group]:
         tallies = tallies_of(view, course.numbers(view), batch.new[learners], batch.times[learners], sights)
         user_ids = [batch.states[row].user_id for row in rows]
         yield Group(learners, whole, tallies, projection.project(tallies, course.keys, course.types, levels, user_ids))
+
+
+def tree_of(view: View, sight: Sight) -> str:
+    """Return sixteen digits that stand for the tree a learner sees, draws included."""
+    drawn = [
+        (bank.key, tuple(sight.selections[bank.key]))
+        for each in view.banks
+        for bank in each
+        if bank.key in sight.selections
+    ]
+    return blake2b(repr((view.digest, drawn)).encode(), digest_size=8).hexdigest() if drawn else view.digest
 
 
 def _touched(batch: Batch, group: Group) -> Mask:
@@ -285,17 +316,6 @@ def _course_tally(tallies: Tallies, column: int) -> tuple[float, float, float, f
 def _undrawn(view: View, sight: Sight) -> bool:
     """Return whether the learner sees an item bank that goes by what is completed, for want of a stored draw."""
     return any(bank.key not in sight.selections for each in view.banks for bank in each)
-
-
-def _tree(view: View, sight: Sight) -> str:
-    """Return sixteen digits that stand for the tree a learner sees, draws included."""
-    drawn = [
-        (bank.key, tuple(sight.selections[bank.key]))
-        for each in view.banks
-        for bank in each
-        if bank.key in sight.selections
-    ]
-    return blake2b(repr((view.digest, drawn)).encode(), digest_size=8).hexdigest() if drawn else view.digest
 
 
 def _micros(moment: datetime | None) -> int:

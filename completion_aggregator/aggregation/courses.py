@@ -116,6 +116,17 @@ def views_of(graph: CourseGraph, sights: Iterable[Sight]) -> list[View]:
     return [views[profile] for profile in profiles]
 
 
+#: Learners in one batch where each is a visit to the LMS: their rows are locked for so long.
+MOST_VISITS: Final = 20
+
+
+def batch_of(course: Course, size: int) -> int:
+    """Return how many learners of this course are a batch: *size*, or fewer where memory or the LMS says so."""
+    if get_platform().asks_one_by_one(course.key, course.graph):
+        size = min(size, MOST_VISITS)
+    return bounded(size, len(course.leaves))
+
+
 def bounded(size: int, leaves: int) -> int:
     """Return how many learners of a course with so many leaves are a batch: *size*, or fewer where memory says so."""
     return max(1, min(size, MOST_CELLS // max(leaves, 1)))
@@ -151,7 +162,7 @@ def known_course(course_key: CourseKey) -> KnownCourse:
     """Return the course with its current graph, writing nothing. Raises UnknownCourse or InvalidCourse."""
     _, graph = _graphs.get(course_key)
     row = AggregatedCourse.objects.filter(course_key=course_key).first()
-    return as_known(graph, row or AggregatedCourse(course_key=course_key))
+    return as_known(graph, row or _no_row(course_key))
 
 
 def as_known(graph: CourseGraph, row: AggregatedCourse) -> KnownCourse:
@@ -168,7 +179,22 @@ def open_course(course_key: CourseKey) -> Course:
     return Course(course_key, version, row, graph, numbers, graph.keys, graph.types)
 
 
+def looked_at_course(course_key: CourseKey) -> Course:
+    """Return the same, having written nothing: new leaves have the numbers that they would get.
+
+    ``row`` is not saved where the course was never aggregated. Raises UnknownCourse or InvalidCourse.
+    """
+    version, graph = _graphs.get(course_key)
+    known = as_known(graph, AggregatedCourse.objects.filter(course_key=course_key).first() or _no_row(course_key))
+    numbers = leaves.provisional(known.leaves, graph.completable_keys)
+    return Course(course_key, version, known.row, graph, numbers, graph.keys, graph.types)
+
+
 def forget() -> None:
     """Drop what is kept in this process: for tests, and after a database was exchanged under it."""
     _graphs.clear()
     leaves.forget()
+
+
+def _no_row(course_key: CourseKey) -> AggregatedCourse:
+    return AggregatedCourse(course_key=course_key)

@@ -67,16 +67,27 @@ def course_row(course_key: CourseKey) -> AggregatedCourse:
     """Return our row of the course, made now if need be."""
     row = AggregatedCourse.objects.filter(course_key=course_key).first()
     if row is None:
-        upsert(
-            AggregatedCourse._meta.db_table, _COURSE_COLUMNS, ("course_key",), [(str(course_key), 0, 0, "")], update=()
-        )
+        take_in([course_key])
         row = AggregatedCourse.objects.get(course_key=course_key)
     return row
+
+
+def take_in(course_keys: Collection[CourseKey]) -> None:
+    """Make sure that each of these courses has a row of ours."""
+    rows = [(str(course_key), 0, 0, "", 0) for course_key in course_keys]
+    upsert(AggregatedCourse._meta.db_table, _COURSE_COLUMNS, ("course_key",), rows, update=())
 
 
 def known(row: AggregatedCourse) -> LeafNumbers:
     """Return the numbers that the course has handed out."""
     return _cache.get(row.pk, row.leaf_count) or _kept(_read(row.pk))
+
+
+def provisional(numbers: LeafNumbers, keys: Collection[str]) -> LeafNumbers:
+    """Return the numbers as they would be after ``number``, for a look at vectors that writes nothing."""
+    new = [key for key in dict.fromkeys(keys) if key not in numbers.numbers]
+    added = {key: len(numbers) + nth for nth, key in enumerate(new)}
+    return LeafNumbers(numbers.course_id, {**numbers.numbers, **added}) if new else numbers
 
 
 def number(row: AggregatedCourse, keys: Collection[str]) -> LeafNumbers:
@@ -110,7 +121,7 @@ def _kept(numbers: LeafNumbers) -> LeafNumbers:
     return numbers
 
 
-_COURSE_COLUMNS: Final = ("course_key", "leaf_count", "failures", "error")
+_COURSE_COLUMNS: Final = ("course_key", "leaf_count", "failures", "error", "reconcile_after")
 
 
 def _read(course_id: int, *, lock: bool = False) -> LeafNumbers:

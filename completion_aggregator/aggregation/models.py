@@ -1,4 +1,4 @@
-"""The tables of aggregation: three that other software reads, and five that are ours alone."""
+"""The tables of aggregation: three that other software reads, and six that are ours alone."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -210,6 +210,10 @@ class CacheGroupInvalidation(models.Model):
 class AggregatedCourse(models.Model):
     """A course that we aggregate: how many leaf numbers it has handed out, and whether its content can be read.
 
+    ``changed_at``: when its content, or who sees what of it, last changed, until its learners have been looked at.
+    ``reconciled_at``: when all of its learners had last been compared with their completions; ``reconcile_after``: the
+    user id up to which the next round has come.
+
     .. no_pii:
     """
 
@@ -220,12 +224,38 @@ class AggregatedCourse(models.Model):
     error = models.TextField(default="", blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)
     refreshed_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    reconciled_at = models.DateTimeField(null=True, blank=True)
+    reconcile_after = models.BigIntegerField(default=0)
 
     class Meta:
         app_label = "completion_aggregator"
 
     def __str__(self) -> str:
         return str(self.course_key)
+
+
+class CourseContent(models.Model):
+    """The compiled content of a course, for platforms that would have to work it out again in every process.
+
+    ``version`` is the platform's own name for the content, ``content_hash`` that of the graph: versions that differ may
+    have equal graphs.
+
+    .. no_pii:
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    course_key = CourseKeyField(max_length=255, case_sensitive=True, unique=True)
+    version = models.CharField(max_length=255)
+    content_hash = models.CharField(max_length=32)
+    graph = models.BinaryField()
+    compiled_at = models.DateTimeField()
+
+    class Meta:
+        app_label = "completion_aggregator"
+
+    def __str__(self) -> str:
+        return f"{self.course_key} {self.version}"
 
 
 class CourseLeaf(models.Model):

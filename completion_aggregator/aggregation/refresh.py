@@ -5,33 +5,26 @@ Any process may die anywhere in here; the next run ends in the same state.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
-from time import perf_counter, sleep
-from typing import Final, TypeVar
+from time import perf_counter
 
-from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import events, leaves, stale, state, thresholds
+from completion_aggregator.aggregation.attempts import TRIES, again, isolating
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
-from completion_aggregator.aggregation.courses import Course, bounded, open_course
+from completion_aggregator.aggregation.courses import Course, batch_of, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
+from completion_aggregator.aggregation.renewal import opened
 from completion_aggregator.conf import setting
-from completion_aggregator.exceptions import CompletionAggregatorError, InvalidCourse, UnknownCourse, storable
+from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.ports import get_platform
 
 log = logging.getLogger(__name__)
-
-#: Lost connections and deadlocks are the database's trouble, not the learners': the batch is tried again.
-_TRANSIENT: Final = (OperationalError, InterfaceError)
-_TRIES: Final = 4
-_LONGEST_PAUSE: Final = timedelta(hours=1)
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +56,22 @@ def refresh_batches(course_key: CourseKey, *, batch_size: int | None = None) -> 
     is counted and left for a later run, the others go on. Raises UnknownCourse or InvalidCourse, which also postpones
     the course.
     """
-    course = _again(lambda: _open(course_key))
+    course = again(lambda: opened(course_key))
     row = AggregatedCourse.objects.filter(pk=course.row.pk)
-    size = bounded(batch_size or setting("BATCH_SIZE"), len(course.leaves))
-    without, after = _again(lambda: state.set_aside(course.row.pk)), 0
+    size = batch_of(course, batch_size or setting("BATCH_SIZE"))
+    without, after = again(lambda: state.set_aside(course.row.pk)), 0
     while True:
-        found = _again(partial(stale.peek, course_key, learners=size, after=after, without=without))
+        found = again(partial(stale.peek, course_key, learners=size, after=after, without=without))
         if found.usernames:
             done = refresh_learners(course_key, found.usernames)
             if done.failed:
                 # Once is enough for a run, however many rows of theirs are still to come.
-                without += _again(partial(state.failing, course.row.pk, found.usernames))
+                without += again(partial(state.failing, course.row.pk, found.usernames))
             yield done
         if found.after is None:
             break
         after = found.after
-    _again(lambda: row.update(refreshed_at=timezone.now()))
+    again(lambda: row.update(refreshed_at=timezone.now()))
 
 
 def refresh_course(course_key: CourseKey, *, limit: int | None = None, batch_size: int | None = None) -> RefreshSummary:
@@ -97,11 +90,17 @@ def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: b
     Raises UnknownCourse or InvalidCourse.
     """
     start = perf_counter()
-    ids = _again(lambda: stale.user_ids(usernames))
+    ids = again(lambda: stale.user_ids(usernames))
     nobody = [name for name in usernames if name not in ids]
-    unknown = _again(lambda: stale.resolve_unknown(course_key, nobody, now=timezone.now()))
-    summary = _isolating(course_key, ids, wait=wait)
-    summary = replace(summary, unknown_users=unknown, seconds=perf_counter() - start)
+    unknown = again(lambda: stale.resolve_unknown(course_key, nobody, now=timezone.now()))
+    # Nothing of a batch that fails is stored, and its rows stay unresolved.
+    parts = isolating(
+        lambda names: _persisting(course_key, {name: ids[name] for name in names}, wait=wait),
+        list(ids),
+        at_fault=lambda name, error: _set_back(course_key, ids[name], error),
+    )
+    summary = sum(parts, RefreshSummary(unknown_users=unknown))
+    summary = replace(summary, seconds=perf_counter() - start)
     log.info(
         "refreshed course=%s learners=%d written=%d removed=%d resolved=%d failed=%d unknown=%d seconds=%.3f",
         course_key, summary.learners, summary.written, summary.removed, summary.resolved, summary.failed, unknown,
@@ -110,75 +109,22 @@ def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: b
     return summary
 
 
-def _open(course_key: CourseKey) -> Course:
-    try:
-        course = open_course(course_key)
-    except CompletionAggregatorError as error:
-        _postpone(course_key, str(error))
-        raise
-    if course.row.failures:
-        AggregatedCourse.objects.filter(pk=course.row.pk).update(failures=0, error="", retry_at=None)
-    return course
-
-
-def _postpone(course_key: CourseKey, error: str) -> None:
-    """Try a course that cannot be read less and less often, so that it does not hold up the others."""
-    row, _ = AggregatedCourse.objects.get_or_create(course_key=course_key)
-    pause = min(timedelta(seconds=30 * 2 ** min(row.failures, 10)), _LONGEST_PAUSE)
-    AggregatedCourse.objects.filter(pk=row.pk).update(
-        failures=row.failures + 1, error=storable(error), retry_at=timezone.now() + pause
-    )
-
-
-def _isolating(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
-    """Refresh a batch; if it fails, halve it until the learners at fault stand alone."""
-    if not ids:
-        return RefreshSummary()
-    try:
-        return _persisting(course_key, ids, wait=wait)
-    except (*_TRANSIENT, UnknownCourse, InvalidCourse, ImproperlyConfigured):
-        raise
-    # The border of one unit of work: whatever is wrong with one learner must not stop the others. Nothing of the batch
-    # is stored, its rows stay unresolved, and the learner's row keeps the error.
-    except Exception as error:  # noqa: BLE001
-        if len(ids) == 1:
-            return _set_back(course_key, next(iter(ids.values())), error)
-    names = list(ids)
-    halves = names[: len(names) // 2], names[len(names) // 2 :]
-    parts = [_isolating(course_key, {name: ids[name] for name in half}, wait=wait) for half in halves]
-    return parts[0] + parts[1]
-
-
 def _set_back(course_key: CourseKey, user_id: int, error: Exception) -> RefreshSummary:
     log.error("refresh failed course=%s user=%s", course_key, user_id, exc_info=error)
     message = f"{type(error).__name__}: {error}"
-    if _again(lambda: state.record_failure(leaves.course_row(course_key).pk, user_id, message)):
+    if again(lambda: state.record_failure(leaves.course_row(course_key).pk, user_id, message)):
         log.error("set aside course=%s user=%s", course_key, user_id)
     return RefreshSummary(failed=1)
 
 
 def _persisting(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
     """Refresh a batch, again if the database breaks it off or the course is published meanwhile."""
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         try:
-            return _again(lambda: _once(course_key, ids, wait=wait))
+            return again(lambda: _once(course_key, ids, wait=wait))
         except _Republished:
             log.info("published meanwhile course=%s", course_key)
     return RefreshSummary()
-
-
-def _again(work: Callable[[], _T]) -> _T:
-    """Do *work*, which can be repeated, and once more if the database breaks it off."""
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return work()
-        except _TRANSIENT:
-            # Inside somebody's transaction there is nothing left to try in.
-            if attempt == _TRIES or connection.in_atomic_block:
-                raise
-            connection.close_if_unusable_or_obsolete()
-            sleep(0.05 * 4**attempt)
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _once(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
@@ -203,12 +149,11 @@ def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSu
     changes, removed, states = bring_up_to_date(batch, groups, now=now)
     state.store(course.row.pk, states, now=now)
     thresholds.record(batch, groups, now=now)
-    resolved = [row for each in claims.values() for row in each.ids]
-    stale.resolve(resolved, now=now)
+    resolved = stale.resolve_claimed(list(claims.values()), now=now)
     events.emit_on_commit(course.key, changes, now=now)
     return RefreshSummary(
         learners=len(states),
-        resolved=len(resolved),
+        resolved=resolved,
         written=len(changes),
         removed=removed,
         rebuilt=batch.rebuilt,

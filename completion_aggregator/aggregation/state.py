@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
@@ -44,6 +44,11 @@ class State:
     begun: bool
     leaf_count: int
     attempts: int
+
+    @classmethod
+    def new(cls, user_id: int) -> Self:
+        """Return the row of a learner who has none."""
+        return cls(user_id, b"", (0.0, 0.0, 0.0, 0.0, 0.0), None, None, "", "", "", None, False, False, 0, 0)  # noqa: FBT003
 
     @property
     def built(self) -> bool:
@@ -118,9 +123,10 @@ def touched_courses(user_id: int, username: str, course_keys: Collection[CourseK
     return {key for key in courses.union(stale.courses_of(username, course_keys)) if key is not None}
 
 
-def user_ids(course_key: CourseKey) -> set[int]:
-    """Return the ids of everybody who has a row in this course."""
-    return set(CourseProgress.objects.filter(course__course_key=course_key).values_list("user_id", flat=True))
+def stored_among(course_key: CourseKey, user_ids: Collection[int]) -> set[int]:
+    """Return which of these learners have a row in this course."""
+    rows = CourseProgress.objects.filter(course__course_key=course_key, user_id__in=user_ids)
+    return set(rows.values_list("user_id", flat=True))
 
 
 def store(course_id: int, states: Sequence[State], *, now: datetime) -> None:
@@ -157,6 +163,11 @@ def failing(course_id: int, usernames: Collection[str]) -> tuple[str, ...]:
     model = get_user_model()
     named = model._default_manager.filter(**{f"{model.USERNAME_FIELD}__in": usernames}, pk__in=ids)
     return tuple(named.values_list(model.USERNAME_FIELD, flat=True))
+
+
+def set_valid_until(course_id: int, user_ids: Collection[int], moment: datetime | None) -> None:
+    """Note when the trees of these learners, whose rows are locked, change by themselves."""
+    CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids).update(valid_until=moment)
 
 
 def take_back(course_id: int | None = None) -> int:

@@ -45,7 +45,8 @@ class Profile:
 
     ``released`` counts the distinct release dates that have passed, ``groups`` holds (partition, group or None) of the
     partitions that restrict a block, ``messaging`` the partitions whose denial leaves the block in place with a
-    message.
+    message. ``tree``: where the rules are not known, what the platform itself says, as the children of every block of
+    the graph; the rest then means nothing.
     """
 
     staff: bool = False
@@ -53,11 +54,13 @@ class Profile:
     released: int = 0
     groups: tuple[tuple[int, int | None], ...] = ()
     messaging: tuple[int, ...] = ()
+    tree: tuple[tuple[int, ...], ...] | None = field(default=None, repr=False)
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that stand for this profile in a table."""
-        return blake2b(repr(self).encode(), digest_size=8).hexdigest()
+        exact = "" if self.tree is None else repr(self.tree)
+        return blake2b((repr(self) + exact).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +143,8 @@ class Rules:
         Block 0 is the root and always seen. A split test gives way to its children, which join its parents' children at
         the end, as in the LMS.
         """
+        if profile.tree is not None:
+            return profile.tree
         hidden = self.hidden(profile)
         hidden[0] = False
         if not hidden.any() and not self.split.any():

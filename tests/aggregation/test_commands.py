@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
-from completion_aggregator.models import AggregatedCourse, Aggregator, CourseProgress, StaleCompletion
+from completion_aggregator.models import AggregatedCourse, Aggregator, CourseLeaf, CourseProgress, StaleCompletion
 from completion_aggregator.platforms.standalone.celery import app as site
 from tests.aggregation.builders import (
     KEY,
@@ -89,7 +90,7 @@ def test_the_service_tells_its_counts_to_machines(platform: FakePlatform) -> Non
     assert told.pop("seconds") >= 0
     assert told == {
         "learners": 1, "resolved": 1, "written": 8, "removed": 0, "rebuilt": 0, "mended": 0, "failed": 1,
-        "unknown_users": 1,
+        "unknown_users": 1, "of_changed_courses": 0, "reconciled": 1, "differing": 0,
     }  # fmt: skip
 
 
@@ -131,7 +132,7 @@ def test_an_error_that_no_database_takes_is_stored_all_the_same_and_the_others_a
 def test_without_work_the_service_says_so_and_writes_nothing(platform: FakePlatform) -> None:
     small(platform)
     assert output("run_aggregator_service").startswith("0 learners refreshed, 0 rows written")
-    assert AggregatedCourse.objects.count() == 0
+    assert CourseLeaf.objects.count() == CourseProgress.objects.count() == waiting().count() == 0
 
 
 @pytest.mark.django_db
@@ -421,7 +422,7 @@ def test_the_status_of_a_site_without_trouble(platform: FakePlatform) -> None:
     assert output("aggregator_status") == "Everything is current.\n"
     assert json.loads(output("aggregator_status", "--json")) == {
         "waiting": 0, "oldest": None, "oldest_age_seconds": None, "courses": [], "set_aside": [], "last_runs": [],
-        "deliveries": [],
+        "changed": [], "reconcile": {"courses": 0, "never": 0, "oldest": None, "under_way": []}, "deliveries": [],
     }  # fmt: skip
 
 
@@ -437,7 +438,11 @@ def test_the_status_tells_what_waits_where_why_and_since_when(troubled: FakePlat
     ]
     assert lines[6] == "1 learners are set aside (run_aggregator_service --retry-set-aside):"
     assert lines[7].endswith(f"in {KEY}: 5 attempts, RuntimeError: the platform cannot tell what this learner sees")
-    assert lines[9:] == ["Last refreshed:", f"  {KEY}  0 seconds ago", f"  {OTHER}  0 seconds ago"]
+    assert lines[9] == "Last refreshed:"
+    assert [re.sub(r"\d+ seconds", "N seconds", line) for line in lines[10:12]] == [
+        f"  {KEY}  N seconds ago", f"  {OTHER}  N seconds ago",
+    ]  # fmt: skip
+    assert lines[12:] == ["", "Compared with completions: 0 of 3 courses."]
 
 
 @pytest.mark.django_db

@@ -557,6 +557,8 @@ def test_new_content_reaches_those_who_left_and_reaggregation_does_not(platform:
     platform.enrolled[str(KEY)].remove(ben.pk)
 
     assert api.mark_course_stale(KEY, force=True) == 1
+    api.refresh_course(KEY)
+    platform.publish(course(*SMALL[:1]))
     assert api.mark_content_changed(KEY) == 2
 
 

@@ -47,6 +47,7 @@ LEAVES = ("a", "b", "c", "e", "f")
 @pytest.fixture(autouse=True)
 def watched(settings: Any) -> None:
     settings.COMPLETION_AGGREGATOR_ASYNC_AGGREGATION = True
+    settings.COMPLETION_AGGREGATOR_RECONCILE_LEARNERS = 0  # whom it finds is refreshed by the next run
     settings.COMPLETION_AGGREGATOR_THRESHOLDS = {"course": [0.5, 1.0], "chapter": [1]}
 
 

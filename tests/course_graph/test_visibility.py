@@ -368,6 +368,18 @@ def test_a_digest_stands_for_its_profile() -> None:
     assert len(Profile().digest) == 16
 
 
+def test_where_the_platform_names_the_tree_no_rule_is_asked() -> None:
+    graph = course(chapter("one", leaf("a"), leaf("b", staff_only=True)), leaf("c", start=TUESDAY))
+    number = {key: block for block, key in enumerate(graph.keys)}
+    tree: list[tuple[int, ...]] = [()] * len(graph)
+    tree[0], tree[number["one"]] = (number["one"],), (number["b"],)
+    profile = Profile(tree=tuple(tree))
+
+    assert seen(graph, profile) == {"course", "one", "b"}
+    assert graph.view(profile) is graph.view(Profile(staff=True, tree=tuple(tree)))
+    assert len({profile.digest, Profile().digest, Profile(tree=((),)).digest}) == 3
+
+
 @given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
 def test_moments_survive_as_microseconds(moment: datetime) -> None:
     assert moment_of(microseconds(moment)) == moment.astimezone(UTC)

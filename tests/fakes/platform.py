@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator.aggregation import api
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.exceptions import UnknownCourse
 from completion_aggregator.ports import Sight
@@ -19,6 +20,9 @@ class FakePlatform:
 
     def __init__(self) -> None:
         self.graphs: dict[str, CourseGraph] = {}
+        self.coming: dict[str, CourseGraph] = {}  # published, not taken over yet
+        self.listening = False
+        self.one_by_one = False
         self.enrolled: dict[str, list[int]] = {}
         self.staff: set[int] = set()
         self.groups: dict[int, dict[int, int | None]] = {}
@@ -34,6 +38,19 @@ class FakePlatform:
         self.graphs[graph.course_key] = graph
         self.enrolled.setdefault(graph.course_key, [])
         return CourseKey.from_string(graph.course_key)
+
+    def listen(self) -> None:
+        self.listening = True
+
+    def outdated(self, course_key: CourseKey | None = None) -> Collection[CourseKey]:
+        coming = [CourseKey.from_string(key) for key in sorted(self.coming)]
+        return [key for key in coming if course_key in (None, key)]
+
+    def renew(self, course_key: CourseKey) -> None:
+        self._graph(course_key)
+        if graph := self.coming.pop(str(course_key), None):
+            self.publish(graph)
+            api.course_changed(course_key)
 
     def course_version(self, course_key: CourseKey) -> str:
         return self._graph(course_key).content_hash
@@ -57,6 +74,9 @@ class FakePlatform:
         self, user_id: int, graphs: Mapping[CourseKey, CourseGraph], *, now: datetime
     ) -> Mapping[CourseKey, Sight]:
         return {key: self._sight(graph, user_id, now) for key, graph in graphs.items()}
+
+    def asks_one_by_one(self, course_key: CourseKey, graph: CourseGraph) -> bool:
+        return self.one_by_one
 
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         return iter(sorted(self.enrolled[str(course_key)]))

@@ -14,7 +14,10 @@ from completion_aggregator.aggregation import api
 class Command(BaseCommand):
     """Show what waits, since when, and who was set aside."""
 
-    help = "Show how current progress is: the backlog and its age by course, learners set aside and why, last runs."
+    help = (
+        "Show how current progress is: the backlog and its age by course, learners set aside, last runs, courses"
+        " that changed, and when everybody was last compared with the completions."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take --json."""
@@ -53,6 +56,14 @@ def _as_json(status: api.Status, now: datetime) -> dict[str, Any]:
         "last_runs": [
             {"course_id": str(each.course_key), "refreshed_at": _iso(each.refreshed_at)} for each in status.last_runs
         ],
+        "changed": [{"course_id": str(key), "changed_at": _iso(moment)} for key, moment in status.changed.items()],
+        "reconcile": {
+            "courses": status.reconcile.courses, "never": status.reconcile.never,
+            "oldest": _iso(status.reconcile.oldest),
+            "under_way": [
+                {"course_id": str(key), "after_user_id": after} for key, after in status.reconcile.under_way.items()
+            ],
+        },
     }  # fmt: skip
 
 
@@ -74,7 +85,23 @@ def _as_lines(status: api.Status, now: datetime) -> list[str]:
     if status.last_runs:
         lines += ["", "Last refreshed:"]
         lines += [f"  {each.course_key}  {_words(each.refreshed_at, now)} ago" for each in status.last_runs]
-    return lines
+    return [*lines, *_changed_lines(status, now), *_reconcile_lines(status.reconcile, now)]
+
+
+def _changed_lines(status: api.Status, now: datetime) -> list[str]:
+    if not status.changed:
+        return []
+    lines = ["", "Changed, learners still to be looked at:"]
+    return lines + [f"  {key}  for {_words(moment, now)}" for key, moment in status.changed.items()]
+
+
+def _reconcile_lines(status: api.ReconcileStatus, now: datetime) -> list[str]:
+    if not status.courses:
+        return []
+    compared = status.courses - status.never
+    line = f"Compared with completions: {compared:,} of {status.courses:,} courses"
+    lines = ["", f"{line}, longest ago {_words(status.oldest, now)}." if compared else f"{line}."]
+    return lines + [f"  {key}  under way, after user {after}" for key, after in status.under_way.items()]
 
 
 def _delivery_as_json(each: api.DeliveryStatus) -> dict[str, Any]:

@@ -17,7 +17,8 @@ class Command(BaseCommand):
 
     help = (
         "Mark every learner with an active enrollment in these courses for aggregation from scratch. The next"
-        " run_aggregator_service does it; only rows that turn out different are written."
+        " run_aggregator_service does it; only rows that turn out different are written. To find and mend what is"
+        " wrong, aggregator_reconcile is the better command: it marks those alone who differ."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from completion_aggregator.aggregation import api
-from completion_aggregator.management.arguments import positive
+from completion_aggregator.arguments import positive
 from completion_aggregator.meter import meter
 
 #: How long it can be looked up that a webhook was told, and what waits for one that is not set is kept.

@@ -1,31 +1,33 @@
 """Refresh whatever is stale."""
 
 import json
-import signal
+import math
 import sys
 from argparse import ArgumentParser
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Event
-from types import FrameType
+from time import monotonic
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
+from edx_django_utils.cache import RequestCache
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
+from completion_aggregator.arguments import natural, positive, seconds
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError
-from completion_aggregator.management.arguments import natural, positive, seconds
+from completion_aggregator.management.stopping import stopped_by_signals
 from completion_aggregator.meter import meter
 
 #: Seconds of a turn in which endpoints are told.
 SHORTEST_TELLING: Final = 1.0
 LONGEST_TELLING: Final = 30.0
+#: How often a loop asks the platform for courses that it does not know yet.
+SECONDS_BETWEEN_NEW_COURSES: Final = 3600.0
 
 
 class Command(BaseCommand):
@@ -33,8 +35,12 @@ class Command(BaseCommand):
 
     help = (
         "Bring progress up to date, oldest change first. Runs once, for a cron line, or again and again with --loop."
-        " Any number of these may run at once, here or on other machines."
+        " Any number of these may run at once, here or on other machines. Each run first takes over newer content of"
+        " courses and marks the learners for whom that changes something; at its end it compares some learners"
+        " (COMPLETION_AGGREGATOR_RECONCILE_LEARNERS) with their completions, for what no signal told of."
     )
+
+    _take_in_at = -math.inf
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the options of 4.x, and --loop."""
@@ -71,10 +77,12 @@ class Command(BaseCommand):
             self.stderr.write(f"{api.take_back():,} learners try again.")
             if retried := api.take_back_deliveries():
                 self.stderr.write(f"{retried:,} deliveries are tried again.")
-        with _stopped_by_signals(stop):
+        with stopped_by_signals(stop):
             failed = self._turn(options, stop)
             while options["loop"] is not None and not stop.wait(options["loop"]):
                 close_old_connections()
+                # A turn is what a request is: what an LMS remembers of one must not outlive it.
+                RequestCache.clear_all_namespaces()
                 failed = self._turn(options, stop)
         if failed and options["loop"] is None:
             raise CommandError(f"{failed} courses could not be refreshed; aggregator_status tells why.")
@@ -92,16 +100,50 @@ class Command(BaseCommand):
     def _run(self, options: dict[str, Any], stop: Event) -> int:
         """Refresh every waiting course once, and tell who reached a threshold; return how many could not be read."""
         api.mark_expired(now=timezone.now())
+        looked, failed = self._settle(stop)
         courses = api.pending_courses()
         if options["routing_key"]:
             self._send(courses, options)
-            self._deliver(options, stop)
-            return 0
-        total, failed = self._refresh(courses, options, stop)
+            total = None
+        else:
+            total, unread = self._refresh(courses, options, stop)
+            failed += unread
+        found = self._reconcile(stop)
         self._deliver(options, stop)
-        if courses or options["loop"] is None:
-            self._tell(total, options)
+        if total and (courses or looked or found.differing or options["loop"] is None):
+            self._tell(total, looked, found, as_json=options["json"])
         return failed
+
+    def _settle(self, stop: Event) -> tuple[int, int]:
+        """Look at the learners of courses that changed; return how many, and how many courses cannot be read.
+
+        A course that is not looked at to its end is begun again next time.
+        """
+        looked = failed = 0
+        with meter("Comparing trees", None, sys.stderr) as progress:
+            for done in api.settle_changes():
+                looked += done.compared
+                if done.error:
+                    failed += 1
+                    self.stderr.write(f"{done.course_key}: {done.error}")
+                progress.show(looked, f"{looked:,} learners of changed courses")
+                if stop.is_set():
+                    break
+        return looked, failed
+
+    def _reconcile(self, stop: Event) -> api.Findings:
+        """Compare a bounded number of learners with their completions; who differs is refreshed by the next run."""
+        total, learners = api.Findings(), setting("RECONCILE_LEARNERS")
+        if not learners or stop.is_set():
+            return total
+        if monotonic() >= self._take_in_at:
+            api.take_in_courses()
+            self._take_in_at = monotonic() + SECONDS_BETWEEN_NEW_COURSES
+        for done in api.reconcile_due(learners):
+            total += done.found
+            if stop.is_set():
+                break
+        return total
 
     def _refresh(
         self, courses: list[CourseKey], options: dict[str, Any], stop: Event
@@ -139,9 +181,11 @@ class Command(BaseCommand):
             )
         self.stdout.write(f"{len(courses):,} courses sent to {options['routing_key']}.")
 
-    def _tell(self, total: api.RefreshSummary, options: dict[str, Any]) -> None:
-        if options["json"]:
-            self.stdout.write(json.dumps({name: getattr(total, name) for name in total.__slots__}))
+    def _tell(self, total: api.RefreshSummary, looked: int, found: api.Findings, *, as_json: bool) -> None:
+        if as_json:
+            counts = {name: getattr(total, name) for name in total.__slots__}
+            counts |= {"of_changed_courses": looked, "reconciled": found.compared, "differing": found.differing}
+            self.stdout.write(json.dumps(counts))
             return
         line = f"{total.learners:,} learners refreshed, {total.written:,} rows written, {total.removed:,} removed"
         notes = [
@@ -149,24 +193,7 @@ class Command(BaseCommand):
             f"{total.rebuilt:,} damaged vectors rebuilt" if total.rebuilt else "",
             f"{total.mended:,} completions outside 0 to 1 cut to it" if total.mended else "",
             f"{total.unknown_users:,} rows of users who are gone" if total.unknown_users else "",
+            f"{looked:,} learners of changed courses looked at" if looked else "",
+            f"{found.differing:,} learners found wrong, to be refreshed next" if found.differing else "",
         ]
         self.stdout.write(f"{'; '.join([line, *filter(None, notes)])} ({total.seconds:.1f} s).")
-
-
-@contextmanager
-def _stopped_by_signals(stop: Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the work after the batch it is at."""
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    try:
-        before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)}
-    except ValueError:  # not the main thread: whoever runs us here has signals of its own
-        yield
-        return
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

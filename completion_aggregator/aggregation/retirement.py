@@ -1,0 +1,135 @@
+"""What is ours of a learner: removed for good, or handed to another account. To do it again changes nothing."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection, transaction
+from django.db.models import Model, QuerySet
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.aggregation import stale
+from completion_aggregator.aggregation.attempts import again
+from completion_aggregator.aggregation.models import (
+    AggregatedCourse,
+    Aggregator,
+    CourseProgress,
+    Crossing,
+    Delivery,
+    StaleCompletion,
+)
+from completion_aggregator.ports import get_platform
+
+log = logging.getLogger(__name__)
+
+_CHUNK: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """How many rows of ours are of one learner, by what they hold."""
+
+    tallies: int = 0
+    progress: int = 0
+    crossings: int = 0
+    deliveries: int = 0
+    stale: int = 0
+
+    def __add__(self, other: "Holdings") -> "Holdings":
+        return Holdings(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+def holdings(username: str) -> Holdings:
+    """Count what is ours of the learner of this name; whoever has it no more may still have stale rows."""
+    queue = Holdings(stale=StaleCompletion.objects.filter(username=username).count())
+    user_id = stale.user_ids([username]).get(username)
+    if user_id is None:
+        return queue
+    return queue + Holdings(
+        tallies=Aggregator.objects.filter(user_id=user_id).count(),
+        progress=CourseProgress.objects.filter(user_id=user_id).count(),
+        crossings=Crossing.objects.filter(user_id=user_id).count(),
+        deliveries=Delivery.objects.filter(crossing__user_id=user_id).count(),
+    )
+
+
+def retire(user: AbstractBaseUser) -> Holdings:
+    """Remove everything of ours of a learner, a course or a bounded number of rows at a time; return what went.
+
+    Nothing comes back by itself, unless she is still enrolled or her completions change after this. Completions are
+    not ours to remove.
+    """
+    removed = retire_name(user.get_username())
+    for course_id in _courses_with_state(user.pk):
+        removed += again(partial(_retire_from, course_id, user.pk))
+    removed += Holdings(tallies=_delete(Aggregator.objects.filter(user_id=user.pk)))
+    log.info("retired user=%s rows=%s", user.pk, removed)
+    return removed
+
+
+def retire_name(username: str) -> Holdings:
+    """Remove the stale rows of a name, whether or not somebody has it."""
+    return Holdings(stale=again(lambda: stale.delete_of(username)))
+
+
+def reassign(username: str, to: AbstractBaseUser) -> tuple[Holdings, list[CourseKey]]:
+    """Hand what waits for a name to another account, and remove the rest of what is ours of it.
+
+    Both are worked out anew, from the completions that each has by then, in the courses that are returned: the account
+    that had the name where it is still enrolled.
+    """
+    user = _user(username)
+    courses = _courses_of(username, user)
+    with transaction.atomic():
+        for course_key in courses:
+            stale.mark_many(course_key, {to.get_username(): None})
+        StaleCompletion.objects.filter(username=username, resolved=False).update(username=to.get_username())
+    removed = retire_name(username) if user is None else retire(user)
+    for course_key in courses:
+        if user is not None and get_platform().is_enrolled(course_key, user.pk):
+            stale.mark_learners(course_key, [user.get_username()])
+    return removed, courses
+
+
+def _user(username: str) -> AbstractBaseUser | None:
+    user_id = stale.user_ids([username]).get(username)
+    return None if user_id is None else get_user_model()._default_manager.filter(pk=user_id).first()
+
+
+def _courses_of(username: str, user: AbstractBaseUser | None) -> list[CourseKey]:
+    found: set[CourseKey | None] = set(stale.courses_waiting_for(username))
+    if user is not None:
+        found.update(Aggregator.objects.filter(user_id=user.pk).values_list("course_key", flat=True).distinct())
+        found.update(CourseProgress.objects.filter(user_id=user.pk).values_list("course__course_key", flat=True))
+    return sorted((key for key in found if key is not None), key=str)
+
+
+def _courses_with_state(user_id: int) -> list[int]:
+    crossed = Crossing.objects.filter(user_id=user_id).values_list("course_id", flat=True)
+    return sorted({*CourseProgress.objects.filter(user_id=user_id).values_list("course_id", flat=True), *crossed})
+
+
+def _retire_from(course_id: int, user_id: int) -> Holdings:
+    """Remove what is ours of a learner in one course, after the worker that is at it, if one is."""
+    mine: dict[str, Any] = {"course_id": course_id, "user_id": user_id}
+    course_key = AggregatedCourse.objects.values_list("course_key", flat=True).get(pk=course_id)
+    with transaction.atomic():
+        list(CourseProgress.objects.select_for_update().filter(**mine).values_list("pk"))
+        return Holdings(
+            tallies=_delete(Aggregator.objects.filter(user_id=user_id, course_key=course_key)),
+            deliveries=_delete(Delivery.objects.filter(crossing__course_id=course_id, crossing__user_id=user_id)),
+            crossings=_delete(Crossing.objects.filter(**mine)),
+            progress=_delete(CourseProgress.objects.filter(**mine)),
+        )
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    """Delete rows by id, as they are found, a bounded number with each statement."""
+    model: type[Model] = rows.model
+    deleted = 0
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:_CHUNK]):
+        deleted += model._default_manager.filter(pk__in=ids)._raw_delete(connection.alias)
+    return deleted
