@@ -5,6 +5,8 @@ import opaque_keys.edx.django.models
 from django.conf import settings
 from django.db import migrations, models
 
+from completion_aggregator.migrations._operations import Additions
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -13,74 +15,82 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.CreateModel(
-            name="Crossing",
-            fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("block_key", opaque_keys.edx.django.models.UsageKeyField(case_sensitive=True, max_length=255)),
-                ("block_type", models.CharField(max_length=255)),
-                ("threshold", models.FloatField()),
-                ("number", models.PositiveIntegerField()),
-                ("percent", models.FloatField()),
-                ("reached_at", models.DateTimeField()),
-                ("left_at", models.DateTimeField(null=True)),
-                ("event_id", models.CharField(max_length=36, unique=True)),
-                (
-                    "course",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="crossings",
-                        to="completion_aggregator.aggregatedcourse",
+        Additions(
+            [
+                migrations.CreateModel(
+                    name="Crossing",
+                    fields=[
+                        ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                        ("block_key", opaque_keys.edx.django.models.UsageKeyField(case_sensitive=True, max_length=255)),
+                        ("block_type", models.CharField(max_length=255)),
+                        ("threshold", models.FloatField()),
+                        ("number", models.PositiveIntegerField()),
+                        ("percent", models.FloatField()),
+                        ("reached_at", models.DateTimeField()),
+                        ("left_at", models.DateTimeField(null=True)),
+                        ("event_id", models.CharField(max_length=36, unique=True)),
+                        (
+                            "course",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.CASCADE,
+                                related_name="crossings",
+                                to="completion_aggregator.aggregatedcourse",
+                            ),
+                        ),
+                        (
+                            "user",
+                            models.ForeignKey(
+                                db_constraint=False,
+                                on_delete=django.db.models.deletion.CASCADE,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
+                            ),
+                        ),
+                    ],
+                ),
+                migrations.CreateModel(
+                    name="Delivery",
+                    fields=[
+                        ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                        ("endpoint", models.CharField(max_length=32)),
+                        ("due_at", models.DateTimeField(null=True)),
+                        ("attempts", models.PositiveIntegerField(default=0)),
+                        ("delivered_at", models.DateTimeField(null=True)),
+                        ("error", models.CharField(blank=True, default="", max_length=500)),
+                        (
+                            "crossing",
+                            models.ForeignKey(
+                                db_column="event_id",
+                                on_delete=django.db.models.deletion.CASCADE,
+                                related_name="deliveries",
+                                to="completion_aggregator.crossing",
+                                to_field="event_id",
+                            ),
+                        ),
+                    ],
+                ),
+                migrations.AddConstraint(
+                    model_name="crossing",
+                    constraint=models.UniqueConstraint(
+                        fields=("course", "user", "block_key", "threshold", "number"), name="crossing_place_number_uniq"
                     ),
                 ),
-                (
-                    "user",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
+                migrations.AddIndex(
+                    model_name="delivery",
+                    index=models.Index(fields=["endpoint", "due_at"], name="delivery_endpoint_due_idx"),
+                ),
+                migrations.AddIndex(
+                    model_name="delivery",
+                    index=models.Index(fields=["delivered_at", "due_at"], name="delivery_delivered_due_idx"),
+                ),
+                migrations.AddConstraint(
+                    model_name="delivery",
+                    constraint=models.UniqueConstraint(
+                        fields=("crossing", "endpoint"), name="delivery_event_endpoint_uniq"
                     ),
                 ),
             ],
-        ),
-        migrations.CreateModel(
-            name="Delivery",
-            fields=[
-                ("id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("endpoint", models.CharField(max_length=32)),
-                ("due_at", models.DateTimeField(null=True)),
-                ("attempts", models.PositiveIntegerField(default=0)),
-                ("delivered_at", models.DateTimeField(null=True)),
-                ("error", models.CharField(blank=True, default="", max_length=500)),
-                (
-                    "crossing",
-                    models.ForeignKey(
-                        db_column="event_id",
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="deliveries",
-                        to="completion_aggregator.crossing",
-                        to_field="event_id",
-                    ),
-                ),
-            ],
-        ),
-        migrations.AddConstraint(
-            model_name="crossing",
-            constraint=models.UniqueConstraint(
-                fields=("course", "user", "block_key", "threshold", "number"), name="crossing_place_number_uniq"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(fields=["endpoint", "due_at"], name="delivery_endpoint_due_idx"),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(fields=["delivered_at", "due_at"], name="delivery_delivered_due_idx"),
-        ),
-        migrations.AddConstraint(
-            model_name="delivery",
-            constraint=models.UniqueConstraint(fields=("crossing", "endpoint"), name="delivery_event_endpoint_uniq"),
+            migration="0009_crossings",
+            tables=("crossing", "delivery"),
         ),
     ]

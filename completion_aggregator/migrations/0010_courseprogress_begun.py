@@ -4,6 +4,8 @@ from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from completion_aggregator.migrations._operations import Additions
+
 
 def begin(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Mark the learners who were active. Those who were only aggregated by force begin with the next such run."""
@@ -17,10 +19,16 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddField(
-            model_name="courseprogress",
-            name="begun",
-            field=models.BooleanField(default=False),
+        Additions(
+            [
+                migrations.AddField(
+                    model_name="courseprogress",
+                    name="begun",
+                    field=models.BooleanField(default=False),
+                ),
+            ],
+            migration="0010_courseprogress_begun",
+            columns=(("courseprogress", "begun"),),
         ),
         migrations.RunPython(begin, migrations.RunPython.noop),
     ]
