@@ -1,0 +1,103 @@
+"""Who learns in which course, who teaches there, who may read it; and which courses there are."""
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Final
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+from opaque_keys import InvalidKeyError
+from opaque_keys.edx.keys import CourseKey
+
+from completion_aggregator.platforms.openedx import lms, roles
+from completion_aggregator.platforms.openedx.tables import text
+
+ROWS_PER_READ: Final = 10_000
+
+
+def user_ids(course_key: CourseKey) -> Iterator[int]:
+    """Yield the ids of the learners with an active enrollment, ascending."""
+    course = str(course_key)
+    found = _active(course_key=course_key).order_by("user_id").values_list("user_id", text("course_id"))
+    # Keys compare without regard to case on some databases.
+    yield from (user_id for user_id, key in found.iterator(chunk_size=ROWS_PER_READ) if key == course)
+
+
+def courses(user_id: int, *, mobile_only: bool = False) -> list[CourseKey]:
+    """Return the courses of a learner's active enrollments, by course key; *mobile_only*: those made for phones."""
+    keys = _keys(_active(user_id=user_id).values_list(text("course_id"), flat=True))
+    if mobile_only and keys:
+        overviews: Any = lms.model("course_overviews", "CourseOverview")
+        mobile = overviews.objects.filter(id__in=keys, mobile_available=True)
+        names = set(mobile.values_list(text("id"), flat=True))
+        keys = [key for key in keys if str(key) in names]
+    return keys
+
+
+def is_enrolled(course_key: CourseKey, user_id: int) -> bool:
+    """Return whether the learner's enrollment in the course is active."""
+    found = _active(course_key=course_key, user_id=user_id)
+    return str(course_key) in found.values_list(text("course_id"), flat=True)
+
+
+def query(course_key: CourseKey, *, mode: str | None = None, cohort_id: int | None = None) -> QuerySet[Any, Any]:
+    """Return a query of the ids of the users with an active enrollment: of this mode, in this cohort."""
+    active = _active(course_key=course_key)
+    if mode is not None:
+        active = active.filter(mode=mode)
+    if cohort_id is not None:
+        memberships: Any = lms.model("course_groups", "CohortMembership")
+        members = memberships.objects.filter(course_user_group_id=cohort_id, course_id=course_key)
+        active = active.filter(user_id__in=members.values("user_id"))
+    return active.values_list("user_id", flat=True)
+
+
+def role_holders(course_key: CourseKey, names: Collection[str] | None = None) -> QuerySet[Any, Any]:
+    """Return a query of the ids of the users who have one of these access roles in the course, or any at all.
+
+    Roles in the whole organization do not count: whoever has one may well learn in the course.
+    """
+    access: Any = lms.model("student", "CourseAccessRole")
+    by_table = access.objects.filter(course_id=course_key)
+    if names is not None:
+        by_table = by_table.filter(role__in=list(names))
+    classes = [name for role, name in roles.CLASSES.items() if names is None or role in names]
+    by_class = [each.values_list("pk", flat=True) for each in lms.role_holders(classes, course_key)]
+    held: QuerySet[Any, Any] = by_table.values_list("user_id", flat=True).union(*by_class)
+    return held
+
+
+def may_read(user: AbstractBaseUser | AnonymousUser, course_key: CourseKey) -> bool:
+    """Return whether the user has staff access to the course; not while masquerading as a learner."""
+    return user.is_active and lms.has_staff_access(user, course_key)
+
+
+def course_keys() -> list[CourseKey]:
+    """Return every course of the LMS, by key: those it has an overview of, and those that nobody opened yet."""
+    overviews: Any = lms.model("course_overviews", "CourseOverview")
+    index: Any = lms.model("split_modulestore_django", "SplitModulestoreCourseIndex")
+    found = set(overviews.objects.values_list(text("id"), flat=True))
+    if index is not None:
+        found.update(index.objects.values_list(text("course_id"), flat=True))
+    return _keys(found)
+
+
+def _active(*, course_key: CourseKey | None = None, user_id: int | None = None) -> QuerySet[Any, Any]:
+    model: Any = lms.model("student", "CourseEnrollment")
+    active: QuerySet[Any, Any] = model.objects.filter(is_active=True).order_by()
+    if course_key is not None:
+        active = active.filter(course_id=course_key)
+    return active if user_id is None else active.filter(user_id=user_id)
+
+
+def _keys(texts: Iterable[str]) -> list[CourseKey]:
+    """Return those of *texts* that are keys of courses; libraries and damaged keys are none."""
+    return [key for key in map(_course, sorted(set(texts))) if key is not None]
+
+
+def _course(name: str) -> CourseKey | None:
+    try:
+        key = CourseKey.from_string(name)
+    except InvalidKeyError:
+        return None
+    # A branch or a version in a key names content, not a course.
+    return key if key.is_course and str(key) == name else None

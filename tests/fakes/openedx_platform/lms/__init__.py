@@ -1,0 +1,4 @@
+# Here, so that tasks have an app as soon as Django starts.
+from lms.celery import APP as CELERY_APP
+
+__all__ = ["CELERY_APP"]

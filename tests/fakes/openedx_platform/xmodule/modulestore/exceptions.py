@@ -1,0 +1,5 @@
+"""What the modulestore raises."""
+
+
+class ItemNotFoundError(Exception):
+    """There is no such block."""
