@@ -14,6 +14,8 @@ class StandaloneConfig(AppConfig):
     def ready(self) -> None:
         """Connect the signals, and make our Celery app the one that shared tasks run in."""
         from completion_aggregator.platforms.standalone import celery, signals
+        from completion_aggregator.platforms.standalone.event_bus import retention
 
         _ = celery.app
         signals.connect()
+        retention.connect()

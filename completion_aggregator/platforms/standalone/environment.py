@@ -75,10 +75,12 @@ def parse_names(raw: str) -> list[str]:
 
 def parse_count(raw: str) -> int:
     """Return a whole number above zero."""
-    count = int(raw)
-    if count < 1:
-        raise ValueError(raw)
-    return count
+    return _whole(raw, least=1)
+
+
+def parse_count_or_none(raw: str) -> int:
+    """Return a whole number; zero is none."""
+    return _whole(raw, least=0)
 
 
 def parse_log_level(raw: str) -> str:
@@ -107,6 +109,13 @@ def parse_webhooks(raw: str) -> list[dict[str, str]]:
     return found
 
 
+def _whole(raw: str, *, least: int) -> int:
+    count = int(raw)
+    if count < least:
+        raise ValueError(raw)
+    return count
+
+
 def _sentence(reason: str) -> str:
     return f" {reason[:1].upper()}{reason[1:]}."
 
@@ -121,7 +130,9 @@ def _own_setting(name: str, default: object) -> Any:
     if isinstance(default, bool):
         return read(name, parse_flag, None, expected="true or false")
     if isinstance(default, int):
-        return read(name, parse_count, None, expected="a whole number above zero")
+        none = name == PREFIX + "RECONCILE_LEARNERS"
+        expected = "a whole number, or 0 for none" if none else "a whole number above zero"
+        return read(name, parse_count_or_none if none else parse_count, None, expected=expected)
     if isinstance(default, dict):
         return read(name, parse_modes, None, expected='JSON such as {"poll": "completable", "chat": "excluded"}')
     if isinstance(default, str):

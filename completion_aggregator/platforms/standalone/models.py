@@ -140,3 +140,53 @@ class GroupAssignment(models.Model):
     def __str__(self) -> str:
         """Return the partition and the group."""
         return f"partition {self.partition_id}: group {self.group_id}"
+
+
+class LmsUser(models.Model):
+    """Which of our users an account of the LMS is. ``named_at``: when the LMS told the username; null: not yet."""
+
+    lms_id = models.BigIntegerField(unique=True)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    named_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        app_label = APP_LABEL
+
+    def __str__(self) -> str:
+        """Return the id that the LMS knows."""
+        return f"LMS user {self.lms_id}"
+
+
+class LastEvent(models.Model):
+    """When the LMS last told something of a learner in a course; what it told before that changes nothing any more."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="+")
+    subject = models.CharField(max_length=40)  # the enrollment, the cohort, or one role
+    moment = models.DateTimeField()
+
+    class Meta:
+        app_label = APP_LABEL
+        constraints = [models.UniqueConstraint(fields=("user", "course", "subject"), name="standalone_last_event")]
+
+    def __str__(self) -> str:
+        """Return what was told when."""
+        return f"{self.subject} at {self.moment}"
+
+
+class RejectedEvent(models.Model):
+    """An event of the LMS that could not be taken, without names and addresses of people."""
+
+    event_id = models.CharField(max_length=36, unique=True)
+    event_type = models.CharField(max_length=255)
+    moment = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=255)
+    data = models.TextField(blank=True)
+    received = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        app_label = APP_LABEL
+
+    def __str__(self) -> str:
+        """Return the reason."""
+        return self.reason

@@ -16,6 +16,7 @@ GROUPS: Final = {
         "reaggregate_course",
         "run_aggregator_cleanup",
     ),
+    "Stand beside an LMS": ("consume_events", "event_bus_status", "reconcile_from_lms"),
     "Get answers out": ("export_progress", "serve"),
     "Look after the site": ("migrate", "createsuperuser", "changepassword", "drf_create_token", "check"),
 }

@@ -49,6 +49,17 @@ class _Kind:
 class StandalonePlatform:
     """Courses that were imported, and the learners enrolled in them."""
 
+    def listen(self) -> None:
+        """Do nothing: the app of these tables connects its signals itself."""
+
+    def outdated(self, course_key: CourseKey | None = None) -> Collection[CourseKey]:
+        """Return nothing: an import is current at once."""
+        return ()
+
+    def renew(self, course_key: CourseKey) -> None:
+        """Do nothing but to know the course."""
+        self.course_version(course_key)
+
     def course_version(self, course_key: CourseKey) -> str:
         """Return the content hash of the current version, in one query."""
         (version,) = _of_current(course_key, "current__content_hash")
@@ -99,6 +110,10 @@ class StandalonePlatform:
             course_key: _Kind.of(learners[course_key], restricting[course_key]).sight(graph, now)
             for course_key, graph in graphs.items()
         }
+
+    def asks_one_by_one(self, course_key: CourseKey, graph: CourseGraph) -> bool:
+        """Return that this is never so: all rules are our own."""
+        return False
 
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         """Yield the ids of the learners with an active enrollment, ascending."""

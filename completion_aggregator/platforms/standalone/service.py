@@ -58,13 +58,14 @@ class _Keeper:
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         while process.poll() is None:
             if self._stopped.wait(0.2):
-                _end(process)
+                end(process)
                 return
         log.error("service ended status=%s, starts again in %d s", process.returncode, SECONDS_TO_RESTART)
         self._stopped.wait(SECONDS_TO_RESTART)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Let a process end, and make it if it does not."""
     process.terminate()
     try:
         process.wait(SECONDS_TO_STOP)

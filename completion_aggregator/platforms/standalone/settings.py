@@ -7,6 +7,7 @@ from completion_aggregator.aggregation.rest_api import openapi_settings
 from completion_aggregator.platforms.standalone import access, environment
 from completion_aggregator.platforms.standalone.cache import drivable_cache
 from completion_aggregator.platforms.standalone.database import default_database, drivable_database
+from completion_aggregator.platforms.standalone.event_bus import configuration as event_bus
 from completion_aggregator.platforms.standalone.home import prepare_home, secret_key
 
 HOME = prepare_home()
@@ -106,6 +107,8 @@ CELERY_BROKER_URL = environment.read("CELERY_BROKER_URL", str, None, expected="a
 CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None
 CELERY_TASK_IGNORE_RESULT = True
 
+globals().update(event_bus.django_settings())
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -121,6 +124,9 @@ LOGGING = {
         # One line per tracking event would drown all others; the events are for the backends that a site configures.
         "eventtracking": {"level": "ERROR"},
         "tracking": {"level": "ERROR"},
+        # They tell of each event several times, and of what they cannot read with all its data.
+        "openedx_events": {"level": "ERROR"},
+        "edx_event_bus_redis": {"level": "ERROR"},
         # It warns of each request that waits for a thread, be it for a millisecond.
         "waitress.queue": {"level": "ERROR"},
         # Below this level it tells whole addresses, and those of webhooks may hold keys.

@@ -40,6 +40,9 @@ def mark_learner(sender: type[Model], instance: Row, *, raw: bool = False, origi
     # Of a learner or a course that is going away, nothing is left to bring up to date.
     if raw or _model_of(origin) in (Course, get_user_model()):
         return
+    # Nobody can be brought up to date in a course without content; its first import marks everybody.
+    if instance.course.current_id is None:
+        return
     aggregation.mark_stale(instance.user.get_username(), instance.course.course_key)
 
 

@@ -25,6 +25,7 @@ def test_without_variables_nothing_of_ours_is_set():
     ("name", "raw", "value"),
     [
         ("BATCH_SIZE", "250", 250),
+        ("RECONCILE_LEARNERS", "0", 0),
         ("ASYNC_AGGREGATION", "Yes", True),
         ("ASYNC_AGGREGATION", "0", False),
         ("BLOCK_TYPES", "course, chapter,", frozenset({"course", "chapter"})),
@@ -43,6 +44,7 @@ def test_a_variable_is_read_as_its_default_is_kept(monkeypatch, name, raw, value
 @pytest.mark.parametrize(
     ("name", "raw", "expected"),
     [
+        ("RECONCILE_LEARNERS", "-1", "a whole number, or 0 for none"),
         ("BATCH_SIZE", "0", "a whole number above zero"),
         ("BATCH_SIZE", "many", "a whole number above zero"),
         ("ASYNC_AGGREGATION", "flase", "true or false"),

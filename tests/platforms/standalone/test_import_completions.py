@@ -234,3 +234,32 @@ def test_rejects_never_replace_the_file_to_import_or_a_device(ana, tmp_path):
     with pytest.raises(CommandError, match="not a regular file"):
         call_command("import_completions", str(file), "--rejects", str(tmp_path))
     assert file.read_text() == HEADER + row()
+
+
+def test_a_file_that_is_everything_deletes_what_it_lacks_and_is_not_newer(ana, imported):
+    three = usage("html", "three")
+    imported(row(), row(block=TWO), row(block=three, modified="2026-10-05T00:00:00Z"))
+    StaleCompletion.objects.all().delete()
+    _, summary, _ = imported(row(), options=("--complete-at", "2026-10-02T00:00:00Z"))
+    assert counts(summary) == {"rows": 1, "unchanged": 1, "deleted": 1}
+    assert facts() == {("ana", ONE): 1.0, ("ana", three): 1.0}
+    assert stale_rows() == {("ana", str(KEY), TWO)}
+
+
+def test_a_file_with_rejects_deletes_nothing(ana, imported):
+    imported(row(), row(block=TWO))
+    status, summary, _ = imported(row(), row(name="nobody"), options=("--complete-at", "2026-10-02T00:00:00Z"))
+    assert (status, counts(summary)) == (1, {"rows": 2, "unchanged": 1, "rejected": 1})
+    assert facts() == {("ana", ONE): 1.0, ("ana", TWO): 1.0}
+
+
+def test_a_file_that_is_everything_deletes_nothing_in_other_courses(ana, imported):
+    other = KEY.make_usage_key("html", "one").map_into_course(KEY.replace(run="2"))
+    BlockCompletion.objects.submit_completion(ana, other, 1.0)
+    imported(row(), options=("--complete-at", "9000-01-01"))
+    assert set(facts()) == {("ana", ONE), ("ana", str(other))}
+
+
+def test_a_time_of_an_export_that_is_none_is_refused(ana, imported):
+    with pytest.raises(CommandError, match="'noon' is not an ISO 8601 time"):
+        imported(row(), options=("--complete-at", "noon"))

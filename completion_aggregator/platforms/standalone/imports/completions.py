@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Final
 
 from completion_aggregator.aggregation import api as aggregation
+from completion_aggregator.platforms.standalone.imports.absence import Seen, delete_absent
 from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.imports.courses import Courses, ImportedCourse, UnfitRow
 from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_newest
@@ -29,6 +30,7 @@ class CompletionsSummary:
 
     Superseded: the file, or the database, has a newer one. ``unknown_blocks``: rows, rejected ones apart, of blocks
     that the course does not have; their completions are kept, and count when a later version has the block.
+    ``deleted``: completions, of no row, that a file which holds everything does not have.
     """
 
     rows: int = 0
@@ -36,6 +38,7 @@ class CompletionsSummary:
     unchanged: int = 0
     superseded: int = 0
     unknown_blocks: int = 0
+    deleted: int = 0
     rejected: int = 0
     users_created: int = 0
 
@@ -60,20 +63,31 @@ class _Stored:
 class CompletionsImport:
     """One run over one file."""
 
-    def __init__(self, rejects: Rejects, *, create_users: bool, now: datetime) -> None:
+    def __init__(
+        self, rejects: Rejects, *, create_users: bool, now: datetime, complete_at: datetime | None = None
+    ) -> None:
         self.summary = CompletionsSummary()
         self._rejects = rejects
         self._now = now
         self._courses = Courses()
         self._people = People(create=create_users)
+        self._complete_at = complete_at
+        self._seen = Seen()
 
     def run(self, rows: Iterator[Row]) -> Iterator[CompletionsSummary]:
         """Import *rows*, and yield the summary so far after each chunk, which is stored by then."""
         while chunk := list(islice(rows, ROWS_PER_CHUNK)):
             ready = [(checked.course, self._with_users(checked)) for checked in self._check(chunk)]
             self._count(in_transaction(lambda: [self._store(course, facts) for course, facts in ready]))  # noqa: B023
+            if self._complete_at is not None:
+                for course, facts in ready:
+                    self._seen.add(course.key, facts.keys())
             yield self.summary
         self._count()
+        # A row that was rejected may be of any learner: then nobody knows what the file lacks.
+        if self._complete_at is not None and not self._rejects.count:
+            self.summary.deleted = delete_absent(self._seen, as_of=self._complete_at)
+            yield self.summary
 
     def _check(self, chunk: Iterable[Row]) -> list[_Checked]:
         by_course: dict[str, _Checked] = {}

@@ -53,18 +53,27 @@ class ImportedCourse:
 
     def _read_key(self, block_key: str) -> str:
         try:
-            key = UsageKey.from_string(block_key)
-        except InvalidKeyError:
-            return _Unfit("not a block key")
-        if block_key.startswith(OLD_KEY):
-            # Keys of old courses say no run: the row's course does.
-            ours = block_key.startswith(f"{OLD_KEY}{self.key.org}/{self.key.course}/")
-            return str(key.block_type) if ours else _Unfit("the block is of another course")
-        if getattr(key, "run", "") is None or str(key.course_key) != self.text:
-            return _Unfit("the block is of another course")
-        if str(key) != block_key or len(block_key) > LONGEST_KEY or len(key.block_type) > LONGEST_TYPE:
-            return _Unfit("not a block key")
+            return type_in_key(block_key, self.key)
+        except UnfitRow as unfit:
+            return _Unfit(str(unfit))
+
+
+def type_in_key(block_key: str, course_key: CourseKey) -> str:
+    """Return the type that the key of a block of this course says. Raises UnfitRow."""
+    try:
+        key = UsageKey.from_string(block_key)
+    except InvalidKeyError as error:
+        raise UnfitRow("not a block key") from error
+    if block_key.startswith(OLD_KEY):
+        # Keys of old courses say no run: the course does.
+        if not block_key.startswith(f"{OLD_KEY}{course_key.org}/{course_key.course}/"):
+            raise UnfitRow("the block is of another course")
         return str(key.block_type)
+    if getattr(key, "run", "") is None or key.course_key != course_key:
+        raise UnfitRow("the block is of another course")
+    if str(key) != block_key or len(block_key) > LONGEST_KEY or len(key.block_type) > LONGEST_TYPE:
+        raise UnfitRow("not a block key")
+    return str(key.block_type)
 
 
 class Courses:

@@ -49,11 +49,15 @@ Pair = tuple[int, str]  # user id, block key
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One completion, as a file gives it. ``modified`` is None when the file has no time for it."""
+    """One completion, as a file gives it. ``modified`` is None when the file has no time for it.
+
+    ``created``: when it was first made, where that is known.
+    """
 
     completion: float
     modified: datetime | None
     block_type: str
+    created: datetime | None = None
 
     def replaces(self, completion: float, modified: datetime, *, now: datetime) -> bool:
         """Say whether this is news to one who holds that value of that time."""
@@ -112,7 +116,7 @@ def locked_facts(course_key: str, pairs: Collection[Pair]) -> dict[Pair, tuple[f
 def _write(course_key: str, facts: Mapping[Pair, Fact], *, now: datetime, update: Sequence[str]) -> None:
     columns = ("course_key", "block_key", "user_id", "block_type", "completion", "created", "modified")
     rows = [
-        (course_key, block, user, fact.block_type, fact.completion, moment, moment)
+        (course_key, block, user, fact.block_type, fact.completion, fact.created or moment, moment)
         for (user, block), fact in facts.items()
         for moment in (fact.modified or now,)
     ]

@@ -34,7 +34,7 @@ class People:
         """Return why a name that has no id has none."""
         if not self._create:
             return "unknown user"
-        if not _is_valid(name):
+        if not is_valid_name(name):
             return "not a valid username"
         return "another username differs in case only"
 
@@ -45,7 +45,7 @@ class People:
 
     def _make(self, names: Sequence[str]) -> Sequence[str]:
         users = get_user_model()._default_manager
-        valid = [name for name in names if _is_valid(name)]
+        valid = [name for name in names if is_valid_name(name)]
         for some in _slices(valid):
             before = users.count()
             # A name that differs from a user's in case only is the same name to MariaDB: it is left out, and rejected.
@@ -54,17 +54,18 @@ class People:
         return valid
 
 
-def _new_user(name: str) -> Any:
-    return get_user_model()(username=name, password=make_password(None))
-
-
-def _is_valid(name: str) -> bool:
+def is_valid_name(name: str) -> bool:
+    """Say whether a user may be called so."""
     field: Any = get_user_model()._meta.get_field("username")
     try:
         field.run_validators(name)
     except ValidationError:
         return False
     return bool(name)
+
+
+def _new_user(name: str) -> Any:
+    return get_user_model()(username=name, password=make_password(None))
 
 
 def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -1,5 +1,6 @@
 """Read completions from a file."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,8 @@ from django.core.management.base import CommandParser
 
 from completion_aggregator.platforms.standalone.imports.command import ImportCommand
 from completion_aggregator.platforms.standalone.imports.completions import COLUMNS, CompletionsImport
+from completion_aggregator.platforms.standalone.imports.courses import UnfitRow
+from completion_aggregator.platforms.standalone.imports.moments import parse_moment
 from completion_aggregator.platforms.standalone.imports.rejects import Rejects
 
 
@@ -26,6 +29,8 @@ Safe to repeat: rows that are stored already change nothing, and of two rows for
 one stands, in the file as in the database. A block that the course does not have (any more) is kept and counted.
 Rows that cannot be taken go to the rejects file, the others are imported.
 
+--complete-at repairs what an event bus lost, deletions included: give it the time at which the export began.
+
 exit status: 0 all rows taken, 1 some were rejected, 2 the file cannot be used
 """
 
@@ -33,7 +38,23 @@ exit status: 0 all rows taken, 1 some were rejected, 2 the file cannot be used
         """Add what only completions take."""
         super().add_arguments(parser)
         parser.add_argument("--create-users", action="store_true", help="make users that do not exist; else reject")
+        parser.add_argument(
+            "--complete-at",
+            type=_moment,
+            metavar="TIME",
+            help="when the export began that the file is the whole of, for each course in it: completions that are not"
+            " in the file and not newer are deleted, if no row is rejected",
+        )
 
     def start(self, rejects: Rejects, options: Mapping[str, Any], *, now: datetime) -> CompletionsImport:
         """Return the run."""
-        return CompletionsImport(rejects, create_users=options["create_users"], now=now)
+        return CompletionsImport(
+            rejects, create_users=options["create_users"], now=now, complete_at=options["complete_at"]
+        )
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_moment(text)
+    except UnfitRow as error:
+        raise ArgumentTypeError(f"{text!r} is {error}") from None

@@ -1,0 +1,1 @@
+"""Completions, enrollments, cohorts and roles, as an LMS tells of them on its event bus."""
