@@ -5,9 +5,10 @@ VENV ?= .venv
 BOOTSTRAP = VENV="$(VENV)" python3 scripts/bootstrap.py
 BIN = $(VENV)/bin
 ARGS ?=
+REPORTS ?= build/tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench lint format docs openapi lock clean
+.PHONY: help demo serve test bench lint format docs openapi settings lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -22,7 +23,7 @@ serve: ## Serve the site on http://127.0.0.1:8000/, and keep progress current be
 
 test: ## Run every test that needs no server; say which were skipped and how to run them.
 	@$(BOOTSTRAP) test
-	@$(BIN)/python -m pytest --numprocesses=auto $(ARGS)
+	@$(BIN)/python scripts/run_tests.py $(REPORTS) make-test --numprocesses=auto $(ARGS)
 
 bench: ## Measure the main job; needs ../shared beside the project.
 	@$(BOOTSTRAP) test
@@ -48,6 +49,10 @@ docs: ## Build the documentation into build/docs; a warning is an error.
 openapi: ## Write docs/reference/openapi.yaml anew, after a change of the API.
 	@$(BOOTSTRAP) test
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/reference/openapi.yaml
+
+settings: ## Write the tables of docs/reference/settings.md anew, after a change of a setting.
+	@$(BOOTSTRAP) test
+	@$(BIN)/python scripts/settings_page.py
 
 lock: ## Compile requirements/*.in into the hashed locks (UPGRADE=--upgrade: to the newest versions).
 	@$(BOOTSTRAP) dev

@@ -15,6 +15,7 @@ EXTRAS = (
     "mysql",
     "postgresql",
     "redis",
+    "event-bus",
     "fast",
     "cli",
     "api",

@@ -1,6 +1,6 @@
 """Make the virtual environment of this checkout, or bring it up to date: ``python3 scripts/bootstrap.py SET...``.
 
-A set is a lock of ``requirements/``: standalone, test, dev, docs, mysql, xapi. Needs Python 3.11+ and nothing else;
+A set is a lock of ``requirements/``: standalone, test, dev, docs, mysql, xapi, peer. Needs Python 3.11+ and no more;
 uses uv where it is installed. ``VENV`` names the folder, ``PYTHON`` the interpreter; ``VENV_READY`` says that something
 else, such as tox, made it. Done already: returns at once.
 """
@@ -31,6 +31,7 @@ CONTAINS = {
     "dev": ("test", "standalone", "docs"),
     "mysql": (),
     "xapi": (),
+    "peer": (),
 }
 PROBE = """
 import sys

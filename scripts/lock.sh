@@ -18,3 +18,4 @@ lock test --constraint dev.txt base.in test.in build.in
 lock docs --constraint dev.txt docs.in
 lock mysql --constraint dev.txt mysql.in
 lock xapi --constraint dev.txt base.in xapi.in build.in
+lock peer --constraint dev.txt peer.in

@@ -17,6 +17,9 @@ NO_SERVER = (
 )
 NO_SHARED = "needs the folder ../shared beside the project (or COMPLETION_AGGREGATOR_SHARED=path)"
 
+# Stand-ins, some of which have names that pytest would take for tests.
+collect_ignore = ["fakes"]
+
 # Cores are shared and servers pause: a slow example is not a wrong one.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
