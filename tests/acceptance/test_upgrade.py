@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,6 +53,10 @@ class Site:
     def manage(self, *arguments: str) -> str:
         return done(self.start_new("-m", "django", *arguments))
 
+    def warnings(self) -> str:
+        """Return what the checks of the database warn of."""
+        return told(self.start_new("-m", "django", "check", "--database", "default"))[1]
+
     def new(self, command: str) -> str:
         return done(self.start_new("-m", "tests.acceptance.upgrade.new_site", command, str(self.benchmark)))
 
@@ -66,17 +70,42 @@ class Site:
         }  # fmt: skip
         return start([sys.executable, *arguments], cwd=REPOSITORY, **environment)
 
-    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return the public tables as they are, columns in one order."""
+    def columns(self) -> dict[str, str]:
+        """Return the columns that the public tables have, as SQL has them, in one order."""
         found = {}
         for table in TABLES:
             names = self.query(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
                 " ORDER BY column_name", self.database, table,
             )  # fmt: skip
-            columns = ", ".join(f"`{name}`" for (name,) in names)
-            found[table] = self.query(f"SELECT {columns} FROM {self.database}.{table} ORDER BY id")
+            found[table] = ", ".join(f"`{name}`" for (name,) in names)
         return found
+
+    def rows(self, columns: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
+        """Return these columns of the public tables as they are."""
+        return {
+            table: self.query(f"SELECT {names} FROM {self.database}.{table} ORDER BY id")
+            for table, names in columns.items()
+        }
+
+    def tallies(self) -> set[tuple[Any, ...]]:
+        """Return whose tally of which block is what."""
+        return set(
+            self.query(
+                "SELECT username, block_key, ROUND(earned, 9), ROUND(possible, 9), ROUND(percent, 9)"
+                f" FROM {self.database}.{TABLES[0]} tallies"
+                f" JOIN {self.database}.auth_user users ON users.id = tallies.user_id"
+            )
+        )
+
+    def truth(self) -> set[tuple[Any, ...]]:
+        """Return what they should be."""
+        rows = json.loads(self.new("truth"))
+        return {(name, key, *(round(each, 9) for each in numbers)) for name, key, *numbers in rows}
+
+    def ids(self) -> set[tuple[Any, ...]]:
+        """Return which row is the tally of which block."""
+        return set(self.query(f"SELECT id, block_key FROM {self.database}.{TABLES[0]}"))
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with connection.cursor() as cursor:
@@ -95,9 +124,14 @@ def start(command: list[str], *, cwd: Path, **variables: str) -> subprocess.Pope
 
 
 def done(process: subprocess.Popen[str]) -> str:
+    return told(process)[0]
+
+
+def told(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return what a process that must succeed has printed, and what on its second stream."""
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, f"{out[-2000:]}\n{errors[-5000:]}"
-    return out
+    return out, errors
 
 
 @pytest.fixture
@@ -141,11 +175,12 @@ def test_a_site_goes_on_with_its_rows_answers_and_work_and_can_go_back(site: Sit
     assert filled["levels"] == ["chapter", "course", "sequential", "vertical"]
     assert all(filled[name] > 0 for name in ("rows", "resolved", "waiting", "everything", "groups")), filled
     answered = site.old("ask")
-    rows = site.rows()
-    ids = set(site.query(f"SELECT id, block_key FROM {site.database}.{TABLES[0]}"))
+    columns = site.columns()
+    rows = site.rows(columns)
+    ids = site.ids()
 
     site.manage("migrate", "--verbosity", "0")
-    assert site.rows() == rows
+    assert site.rows(columns) == rows
     site.new("import")
     log = drain(site)
     site.manage("run_aggregator_service")
@@ -157,19 +192,52 @@ def test_a_site_goes_on_with_its_rows_answers_and_work_and_can_go_back(site: Sit
     assert [(path, status) for path, status, _ in answered if status != 200] == []
     for (path, *before), (_, *now) in zip(answered, json.loads(site.new("ask")), strict=True):
         assert ordered(now) == ordered(before), path
-    assert ids <= set(site.query(f"SELECT id, block_key FROM {site.database}.{TABLES[0]}"))
+    assert ids <= site.ids()
 
     site.manage("migrate", "completion_aggregator", "0007", "--verbosity", "0")
     assert site.old("work") == {"grew": 1.0, "waiting": 0}
 
 
+def test_what_faults_of_4x_left_is_found_and_mended_by_the_command_for_it(site: Site) -> None:
+    site.old("fill")
+    damaged = site.old("damage")
+    site.manage("migrate", "--verbosity", "0")
+    site.new("import")
+    drain(site)
+    site.manage("run_aggregator_service")
+    ids, right = site.ids(), site.truth()
+    assert site.waiting() == 0
+    assert sorted({name for name, *_ in site.tallies() ^ right}) == damaged
+    assert "W005" in site.warnings()
+
+    found = site.manage("aggregator_reconcile", "--all").splitlines()
+    site.manage("run_aggregator_service")
+
+    kinds = "3 never computed, 1 with wrong rows, 1 with missing rows, 1 with superfluous rows"
+    assert found == [
+        f"course-v1:BenchU+C80+2026: 6 compared, 3 differ ({kinds}); 3 refreshed.",
+        "course-v1:BenchU+X01+2026: 6 compared, 0 differ.",
+        "12 learners of 2 courses compared, 3 differ.",
+    ]
+    assert site.tallies() == right
+    assert site.waiting() == 0
+    assert "W005" not in site.warnings()
+    assert [key for _, key in ids - site.ids()] == ["block-v1:BenchU+C80+2026+type@chapter+block@removed"]
+    assert site.manage("aggregator_reconcile", "--all").splitlines() == [
+        "course-v1:BenchU+C80+2026: 6 compared, 0 differ.",
+        "course-v1:BenchU+X01+2026: 6 compared, 0 differ.",
+        "12 learners of 2 courses compared, 0 differ.",
+    ]
+
+
 def test_what_4x_writes_during_the_migrations_is_there_at_the_end(site: Site) -> None:
     site.old("fill")
-    before = site.rows()
+    tallies = f"SELECT COUNT(*) FROM {site.database}.{TABLES[0]}"
+    before = site.query(tallies)
     stop = site.folder / "stop"
     writer = site.start_old("write", str(stop))
     deadline = time.monotonic() + 60
-    while len(site.rows()[TABLES[0]]) == len(before[TABLES[0]]) and time.monotonic() < deadline:
+    while site.query(tallies) == before and time.monotonic() < deadline:
         time.sleep(0.2)
 
     site.manage("migrate", "completion_aggregator", "--verbosity", "0")

@@ -36,7 +36,8 @@ def main() -> None:
             peer.setup(database)
         courses = requests.courses(dataset)
         _install(courses)
-        result = {"fill": fill, "ask": ask, "work": work, "write": write}[command](peer, courses, (broker, queue))
+        commands = {"fill": fill, "ask": ask, "damage": damage, "work": work, "write": write}
+        result = commands[command](peer, courses, (broker, queue))
     sys.stdout.write(result if isinstance(result, str) else json.dumps(result))
 
 
@@ -57,7 +58,7 @@ def fill(peer: Any, courses: list[Any], broker: tuple[str, str]) -> Any:
     StaleCompletion.objects.filter(resolved=False).update(resolved=True)
 
     learners = peer.ds.build_learners(waiting, requests.LEARNERS)
-    for learner in learners[1:]:
+    for learner in learners[1:4]:
         for step in range(2):
             complete(waiting, learner, peer.ds.next_completion(waiting, learner, step))
     # Everything of the third learner, by force; and the structure of the course is no longer valid.
@@ -85,6 +86,33 @@ def fill(peer: Any, courses: list[Any], broker: tuple[str, str]) -> Any:
         "everything": sum(row.block_key is None and row.force for row in unresolved),
         "groups": CacheGroupInvalidation.objects.count(),
     }
+
+
+def damage(peer: Any, courses: list[Any], broker: tuple[str, str]) -> Any:
+    """Leave what faults of 4.x leave, each of a learner of whom nothing waits; return their usernames."""
+    from django.utils import timezone
+    from opaque_keys.edx.keys import CourseKey
+
+    from completion_aggregator.models import Aggregator, StaleCompletion
+
+    course = courses[1]
+    key, (one, *_, two, three) = CourseKey.from_string(course.key), peer.ds.build_learners(course, requests.LEARNERS)
+    # It resolves whatever is there when it is done, and so what came while it was at work: an update is lost.
+    complete(course, one, peer.ds.next_completion(course, one, 0))
+    StaleCompletion.objects.filter(username=one.username).update(resolved=True)
+    # Of two workers that insert a row, one fails, with all the rows that it was about to write.
+    rows = Aggregator.objects.filter(course_key=key)
+    rows.filter(user__username=two.username, aggregation_name__in=["sequential", "vertical"]).delete()
+    # A section was removed from the course: its tally stays.
+    whole = rows.get(user__username=three.username, aggregation_name="course")
+    Aggregator.objects.bulk_create_or_update([
+        Aggregator(
+            user=whole.user, course_key=key, block_key=key.make_usage_key("chapter", "removed"),
+            aggregation_name="chapter", earned=1.0, possible=2.0, percent=0.5,
+            last_modified=whole.last_modified, modified=timezone.now(),
+        )
+    ])  # fmt: skip
+    return [each.username for each in (one, two, three)]
 
 
 def ask(peer: Any, courses: list[Any], broker: tuple[str, str]) -> str:

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-CHAPTERS, LEARNERS = 1, 4
-#: Nothing waits in the first course; in the second, something of the learners from the second on.
+CHAPTERS, LEARNERS = 1, 6
+#: Nothing waits in the first course; in the second, something of the second, third and fourth learner.
 SETTLED, WAITING = "X01", "C80"
 STAFF = "boss"
 
