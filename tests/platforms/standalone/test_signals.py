@@ -1,7 +1,9 @@
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from completion_aggregator.aggregation.models import StaleCompletion
+from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress, StaleCompletion
 from completion_aggregator.platforms.standalone.models import (
     Cohort,
     CohortMembership,
@@ -103,3 +105,67 @@ def test_what_goes_away_altogether_marks_nobody(ana, small, gone):
     forget()
     gone.objects.all().delete()
     assert stale_rows() == set()
+
+
+def many_saves(ana, small):
+    role, membership, assignment = rows_of(ana, small)
+    for row in (role, membership, assignment):
+        row.save()
+    enrollment = Enrollment.objects.get(user=ana)
+    for number in range(25):
+        for row in (enrollment, role, membership.cohort, assignment):
+            row.save()
+        ana.is_staff = not number % 2
+        ana.save()
+
+
+def test_fifty_changes_of_a_learner_before_a_refresh_are_one_row(ana, small):
+    many_saves(ana, small)
+    assert [(row.username, row.resolved) for row in StaleCompletion.objects.all()] == [("ana", False)]
+
+
+def test_what_is_resolved_is_marked_again(ana, small):
+    many_saves(ana, small)
+    StaleCompletion.objects.update(resolved=True)
+    ana.save()
+    assert (StaleCompletion.objects.count(), stale_rows()) == (2, ANA)
+
+
+def test_who_neither_learns_nor_has_progress_is_not_marked(small):
+    staff = learner("boss", is_active=False)
+    CourseRole.objects.create(user=staff, course=small, role="staff")
+    assert stale_rows() == set()
+
+
+def test_the_end_of_an_enrollment_marks_whom_progress_is_stored_of(ana, small):
+    stored = AggregatedCourse.objects.get_or_create(course_key=KEY)[0]
+    CourseProgress.objects.create(course=stored, user=ana)
+    forget()
+    enrollment = Enrollment.objects.get(user=ana)
+    enrollment.is_active = False
+    enrollment.save()
+    assert stale_rows() == ANA
+
+
+def queries_of(change) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        change()
+    return len([query for query in captured if "SAVEPOINT" not in query["sql"]])
+
+
+def test_what_a_change_costs_beside_its_own_statement(ana, small):
+    role = CourseRole.objects.create(user=ana, course=small, role="staff")
+    forget()
+    assert [queries_of(role.save) - 1 for _ in range(2)] == [5, 6]
+
+
+@pytest.mark.parametrize("change", [Cohort.save, Cohort.delete])
+def test_a_cohort_costs_no_more_where_it_has_more_members(small, change):
+    cohorts = [Cohort.objects.create(course=small, name=f"of {size}") for size in (2, 20)]
+    for cohort, size in zip(cohorts, (2, 20), strict=True):
+        for number in range(size):
+            user = learner(f"{cohort.pk}-{number}")
+            CohortMembership.objects.create(user=user, course=small, cohort=cohort)
+    forget()
+    few, many = (queries_of(lambda cohort=cohort: change(cohort)) for cohort in cohorts)
+    assert (few, len(stale_rows())) == (many, 22)
