@@ -1,8 +1,8 @@
 """What we ask of a platform: course graphs, who sees what, who is enrolled.
 
 A platform speaks in keys and plain records, always in bulk: a method that takes learners or courses answers for all of
-them with a fixed number of queries and writes nothing. Sets of learners that may be large are handed out as a query of
-one column, the user id, so that the database can join it.
+them with a fixed number of queries and writes nothing; ``visit`` alone does neither. Sets of learners that may be large
+are handed out as a query of one column, the user id, so that the database can join it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -71,10 +71,18 @@ class Platform(Protocol):
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:
-        """Return the sight of every learner asked for, by user id."""
+        """Return the sight of every learner asked for, by user id, as far as the rules go that are known."""
 
     def asks_one_by_one(self, course_key: CourseKey, graph: CourseGraph) -> bool:
-        """Return whether this course's sights are learned by a visit as each learner, which may write to the LMS."""
+        """Return whether rules decide in this course that are known to the platform alone; no query."""
+
+    def visit(
+        self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
+    ) -> Mapping[int, Sight]:
+        """Return what such a course shows each of these learners.
+
+        As slow as so many visits to the platform, and it may write what visits write: for refreshes, never for reads.
+        """
 
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         """Yield the ids of the learners with an active enrollment, ascending."""

@@ -25,6 +25,7 @@ from completion_aggregator.aggregation import (
     renewal,
     retirement,
     roster,
+    seen,
     settlement,
     stale,
     standings,
@@ -100,6 +101,7 @@ __all__ = [
     "delete_delivered",
     "delete_forsaken",
     "delete_resolved",
+    "delete_unseen",
     "deliver",
     "delivery_status",
     "forget",
@@ -188,6 +190,7 @@ delete_delivered = deliveries.delete_delivered
 delete_forsaken = deliveries.delete_forsaken
 take_back_deliveries = deliveries.take_back
 delete_resolved = stale.delete_resolved
+delete_unseen = seen.delete_unseen
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from completion_aggregator.conf import projected_block_types
 from completion_aggregator.course_graph import vector
 from completion_aggregator.course_graph.rollup import NEVER, Tallies, View, roll_up
 from completion_aggregator.course_graph.visibility import microseconds, moment_of
-from completion_aggregator.ports import Sight, get_platform
+from completion_aggregator.ports import Sight
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -165,11 +165,15 @@ class _Reading:
         return self.course.leaves.numbers.get(completions.full_key(key, self.course.key), -1)
 
 
-def gather(course: Course, states: Mapping[int, State], claims: Mapping[int, Claim], *, now: datetime) -> Batch:
-    """Read what a refresh of these learners needs. *states*, by ascending user id, are locked; *claims* are theirs."""
+def gather(
+    course: Course, states: Mapping[int, State], claims: Mapping[int, Claim], found: Mapping[int, Sight]
+) -> Batch:
+    """Read what a refresh of these learners needs: what they completed.
+
+    *states*, by ascending user id, are locked; *claims* and the sights *found* are theirs.
+    """
     rows = list(states.values())
     taken = [claims[user_id] for user_id in states]
-    found = get_platform().sights(course.key, course.graph, list(states), now=now)
     sights = [found[user_id] for user_id in states]
     views = views_of(course.graph, sights)
     trees = [tree_of(view, sight) for view, sight in zip(views, sights, strict=True)]

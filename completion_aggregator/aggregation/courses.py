@@ -116,12 +116,12 @@ def views_of(graph: CourseGraph, sights: Iterable[Sight]) -> list[View]:
     return [views[profile] for profile in profiles]
 
 
-#: Learners in one batch where each is a visit to the LMS: their rows are locked for so long.
+#: Learners in one batch where each is a visit to the platform: what it showed the first is so old when it is stored.
 MOST_VISITS: Final = 20
 
 
 def batch_of(course: Course, size: int) -> int:
-    """Return how many learners of this course are a batch: *size*, or fewer where memory or the LMS says so."""
+    """Return how many learners of this course are a batch: *size*, or fewer where memory or the platform says so."""
     if get_platform().asks_one_by_one(course.key, course.graph):
         size = min(size, MOST_VISITS)
     return bounded(size, len(course.leaves))

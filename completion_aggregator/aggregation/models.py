@@ -1,4 +1,4 @@
-"""The tables of aggregation: three that other software reads, and six that are ours alone."""
+"""The tables of aggregation: three that other software reads, and seven that are ours alone."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -256,6 +256,31 @@ class CourseContent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.course_key} {self.version}"
+
+
+class CourseTree(models.Model):
+    """What the platform showed somebody of a course on a visit, once for all who saw the same.
+
+    ``profile`` is what rows of ``CourseProgress`` name it by; ``tree`` is of the graph that ``graph_version`` names.
+
+    .. no_pii:
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, related_name="trees")
+    graph_version = models.CharField(max_length=32)
+    profile = models.CharField(max_length=16)
+    tree = models.BinaryField()
+    kept_at = models.DateTimeField()
+
+    class Meta:
+        app_label = "completion_aggregator"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["course", "profile", "graph_version"], name="tree_course_profile_uniq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile} in {self.course_id}"
 
 
 class CourseLeaf(models.Model):

@@ -16,10 +16,10 @@ from django.db.models import F, Q
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import leaves, stale, state
+from completion_aggregator.aggregation import leaves, seen, stale, state
 from completion_aggregator.aggregation.attempts import again, isolating
 from completion_aggregator.aggregation.batch import Differences, differences_of, gather, groups_of
-from completion_aggregator.aggregation.courses import Course, bounded, graph_of, looked_at_course
+from completion_aggregator.aggregation.courses import Course, bounded, looked_at_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.aggregation.population import Population
 from completion_aggregator.aggregation.stale import Claim
@@ -83,8 +83,7 @@ def reconcile_due(learners: int) -> Iterator[Reconciled]:
     """Compare about so many learners of the courses that were last compared longest ago; yield after each batch.
 
     Courses share the number, so that a large one does not hold up the others; each goes on where it was left. One that
-    was compared within ``RECONCILE_HOURS`` rests, and so does one whose content cannot be read. One whose learners are
-    asked for one by one is left out: each of them is refreshed from all of her completions every now and then.
+    was compared within ``RECONCILE_HOURS`` rests, and so does one whose content cannot be read.
     """
     due = again(_due)
     share = max(learners // len(due), min(_LEAST_SHARE, learners)) if due else 0
@@ -92,9 +91,6 @@ def reconcile_due(learners: int) -> Iterator[Reconciled]:
         if learners <= 0:
             return
         try:
-            if _asks_one_by_one(row.course_key):
-                again(partial(_moved_on, row.course_key, None))
-                continue
             for done in reconcile(row.course_key, after=row.reconcile_after, limit=min(share, learners)):
                 learners -= done.found.compared + done.found.waiting
                 yield done
@@ -130,10 +126,6 @@ def reconcile(
             return
         after = found.last
         left = None if left is None else left - max(len(found.names), 1)
-
-
-def _asks_one_by_one(course_key: CourseKey) -> bool:
-    return get_platform().asks_one_by_one(course_key, graph_of(course_key))
 
 
 def position_of(course_key: CourseKey) -> int | None:
@@ -178,9 +170,10 @@ def _compare(course_key: CourseKey, names: Mapping[int, str], *, mark: bool) -> 
         return Findings(waiting=len(names))
     known = _states(course, user_ids)
     states = {user_id: known.get(user_id) or State.new(user_id) for user_id in user_ids}
-    batch = gather(course, states, dict.fromkeys(user_ids, _EVERYTHING), now=timezone.now())
+    sights = seen.by_learners(course_key, course.graph, user_ids, now=timezone.now())
+    batch = gather(course, states, dict.fromkeys(user_ids, _EVERYTHING), sights)
     different = differences_of(batch, list(groups_of(batch)))
-    kinds = _kinds(states, different, dated=not _asks_one_by_one(course_key))
+    kinds = _kinds(states, different)
     suspects = set[int]().union(*kinds.values())
     busy = _busy(course, {user_id: names[user_id] for user_id in suspects}, states) if suspects else set()
     kinds = {kind: whose - busy for kind, whose in kinds.items()}
@@ -198,13 +191,11 @@ def _states(course: Course, user_ids: Collection[int]) -> dict[int, State]:
     return state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
 
 
-def _kinds(states: Mapping[int, State], different: Differences, *, dated: bool) -> dict[str, set[int]]:
-    """Return who differs, by the names that ``Findings`` has for it; *dated*: in the date of the next change too."""
+def _kinds(states: Mapping[int, State], different: Differences) -> dict[str, set[int]]:
+    """Return who differs, by the names that ``Findings`` has for it."""
     built = {user_id for user_id, each in states.items() if each.built}
     seen_otherwise = {each.user_id for each in different.states if states[each.user_id].view != each.view}
-    otherwise = {
-        each.user_id for each in different.states if _facts(states[each.user_id], dated) != _facts(each, dated)
-    }
+    otherwise = {each.user_id for each in different.states if _facts(states[each.user_id]) != _facts(each)}
     wrong, missing = set[int](), set[int]()
     for projected, mask in different.rows:
         user_ids, there = np.array(projected.user_ids, dtype=np.int64), projected.find(different.stored) >= 0
@@ -224,12 +215,9 @@ def _kinds(states: Mapping[int, State], different: Differences, *, dated: bool) 
     }
 
 
-def _facts(each: State, dated: bool) -> State:
+def _facts(each: State) -> State:
     """Return a row without what tells how and when it came to be."""
-    until = each.valid_until if dated else None
-    return replace(
-        each, graph_version="", profile="", view="", begun=False, leaf_count=0, attempts=0, valid_until=until
-    )
+    return replace(each, graph_version="", profile="", view="", begun=False, leaf_count=0, attempts=0)
 
 
 def _busy(course: Course, names: Mapping[int, str], before: Mapping[int, State]) -> set[int]:

@@ -14,15 +14,16 @@ from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import events, leaves, stale, state, thresholds
+from completion_aggregator.aggregation import events, leaves, seen, stale, state, thresholds
 from completion_aggregator.aggregation.attempts import TRIES, again, isolating
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
 from completion_aggregator.aggregation.courses import Course, batch_of, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.aggregation.renewal import opened
+from completion_aggregator.aggregation.stale import Claim
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError
-from completion_aggregator.ports import get_platform
+from completion_aggregator.ports import Sight, get_platform
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,14 @@ class RefreshSummary:
 
     def __add__(self, other: "RefreshSummary") -> "RefreshSummary":
         return RefreshSummary(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
+class _Visited:
+    """What the platform showed learners on a visit as each, and what of theirs waited before."""
+
+    claims: Mapping[int, Claim]
+    sights: Mapping[int, Sight]
 
 
 class _Republished(CompletionAggregatorError):
@@ -130,21 +139,36 @@ def _persisting(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) ->
 def _once(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
     course = open_course(course_key)
     state.ensure(course.row.pk, list(ids.values()))
+    visited = _visit(course, ids)
     with transaction.atomic():
-        return _refresh(course, ids, wait=wait)
+        return _refresh(course, ids, visited, wait=wait)
 
 
-def _refresh(course: Course, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
+def _visit(course: Course, ids: Mapping[str, int]) -> _Visited | None:
+    """Ask the platform what it shows these learners, where our rules do not tell: slowly, and so without a lock."""
+    if not get_platform().asks_one_by_one(course.key, course.graph):
+        return None
+    now, claims = timezone.now(), stale.claim(course.key, ids)
+    sights = get_platform().visit(course.key, course.graph, sorted(claims), now=now)
+    seen.keep(course.row.pk, sights.values(), course.graph, now=now)
+    return _Visited(claims, sights)
+
+
+def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *, wait: bool) -> RefreshSummary:
     """Refresh those of the learners whose rows can be locked; the caller holds the transaction."""
     now = timezone.now()
     locked = {each.user_id: each for each in state.lock(course.row.pk, list(ids.values()), wait=wait)}
     claims = stale.claim(course.key, {name: user_id for name, user_id in ids.items() if user_id in locked})
+    if visited is not None:
+        # What came to wait after the visit began waits on: it may speak of what the visit did not see.
+        claims = {user_id: visited.claims[user_id] for user_id in claims if user_id in visited.claims}
     if not claims:
         return RefreshSummary()
     # A publication marks its learners in its own transaction: rows claimed before this look may speak of newer content.
     if get_platform().course_version(course.key) != course.version:
         raise _Republished
-    batch = gather(course, {user_id: locked[user_id] for user_id in sorted(claims)}, claims, now=now)
+    sights = visited.sights if visited else get_platform().sights(course.key, course.graph, sorted(claims), now=now)
+    batch = gather(course, {user_id: locked[user_id] for user_id in sorted(claims)}, claims, sights)
     groups = list(groups_of(batch))
     changes, removed, states = bring_up_to_date(batch, groups, now=now)
     state.store(course.row.pk, states, now=now)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import completions, state
+from completion_aggregator.aggregation import completions, seen, state
 from completion_aggregator.aggregation.batch import Floats, tallies_of
 from completion_aggregator.aggregation.completions import Completions
 from completion_aggregator.aggregation.courses import (
@@ -34,7 +34,7 @@ from completion_aggregator.course_graph import vector
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import NEVER, Tallies, View
 from completion_aggregator.course_graph.visibility import moment_of
-from completion_aggregator.ports import Sight, get_platform
+from completion_aggregator.ports import Sight
 
 _kept_blocks: Final[WeakKeyDictionary[View, "Blocks"]] = WeakKeyDictionary()
 _kept_numbers: Final[WeakKeyDictionary[View, tuple[LeafNumbers, NDArray[np.intp]]]] = WeakKeyDictionary()
@@ -87,7 +87,7 @@ def live_standing(user_id: int, course_key: CourseKey, *, as_of: datetime | None
     Content and rules are those of now. Three queries. Raises UnknownCourse or InvalidCourse.
     """
     graph = graph_of(course_key)
-    sights = get_platform().sights(course_key, graph, [user_id], now=timezone.now())
+    sights = seen.by_learners(course_key, graph, [user_id], now=timezone.now())
     facts = completions.of_learners(course_key, [user_id])
     return next(_rolled_up(course_key, graph, sights, facts if as_of is None else facts.until(as_of)))
 
@@ -98,7 +98,7 @@ def live_standings(course_key: CourseKey, user_ids: Sequence[int]) -> dict[int, 
     Raises UnknownCourse or InvalidCourse.
     """
     graph = graph_of(course_key)
-    sights = get_platform().sights(course_key, graph, user_ids, now=timezone.now())
+    sights = seen.by_learners(course_key, graph, user_ids, now=timezone.now())
     return {standing.user_id: standing for standing in _live(course_key, graph, sights)}
 
 
@@ -108,7 +108,7 @@ def live_courses(user_id: int, course_keys: Collection[CourseKey]) -> dict[Cours
     At most three queries, however many courses there are, and one for each graph that this process has not kept.
     """
     graphs = graphs_of(course_keys)
-    sights = get_platform().sights_of(user_id, graphs, now=timezone.now())
+    sights = seen.by_learner(user_id, graphs, now=timezone.now())
     facts = completions.of_learner(user_id, list(graphs))
     return {key: next(_rolled_up(key, graph, {user_id: sights[key]}, facts[key])) for key, graph in graphs.items()}
 
@@ -123,13 +123,13 @@ def standings_of_learner(
     this process has not kept.
     """
     graphs = graphs_of(course_keys)
-    sights = get_platform().sights_of(user_id, graphs, now=timezone.now())
+    sights = seen.by_learner(user_id, graphs, now=timezone.now())
     facts = completions.of_learner(user_id, list(graphs))
     untouched = [key for key in graphs if not len(facts[key])]
-    seen = _touched(user_id, untouched, username) if untouched else set()
+    touched = _touched(user_id, untouched, username) if untouched else set()
     found: dict[CourseKey, Standing | None] = dict.fromkeys(course_keys)
     for key, graph in graphs.items():
-        if len(facts[key]) or key in seen:
+        if len(facts[key]) or key in touched:
             found[key] = next(_rolled_up(key, graph, {user_id: sights[key]}, facts[key]))
     return found
 
@@ -141,7 +141,7 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
     UnknownCourse or InvalidCourse.
     """
     graph = graph_of(course_key)
-    sights = get_platform().sights(course_key, graph, user_ids, now=timezone.now())
+    sights = seen.by_learners(course_key, graph, user_ids, now=timezone.now())
     row, states = state.of_class(course_key, user_ids)
     course = as_known(graph, row)
     begun = [user_id for user_id in user_ids if user_id in states and states[user_id].begun]
@@ -157,7 +157,7 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
 
 def stored_standings(course: KnownCourse, user_ids: Sequence[int]) -> dict[int, Standing]:
     """Return where these learners, who were refreshed before, stand by their completion vectors, with two queries."""
-    sights = get_platform().sights(course.key, course.graph, user_ids, now=timezone.now())
+    sights = seen.by_learners(course.key, course.graph, user_ids, now=timezone.now())
     states = state.of_learners(course.row.pk, user_ids)
     found: dict[int, Standing] = {}
     for tallies, learners in tallies_from_vectors(course, sights, states):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import completions, state
+from completion_aggregator.aggregation import completions, seen, state
 from completion_aggregator.aggregation.batch import Floats
 from completion_aggregator.aggregation.courses import KnownCourse, bounded, known_course
 from completion_aggregator.aggregation.progress import asked
@@ -143,7 +143,7 @@ def deciles_of(values: Sequence[float] | Floats, counts: Sequence[int] | NDArray
 
 
 def _tallies(course: KnownCourse, user_ids: Sequence[int]) -> Iterator[Tallies]:
-    sights = get_platform().sights(course.key, course.graph, user_ids, now=timezone.now())
+    sights = seen.by_learners(course.key, course.graph, user_ids, now=timezone.now())
     states = state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
     built = {user_id: sights[user_id] for user_id in user_ids if user_id in states and states[user_id].built}
     new = {user_id: sights[user_id] for user_id in user_ids if user_id not in built}

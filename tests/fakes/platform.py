@@ -1,7 +1,7 @@
 """A platform in memory: what aggregation asks of an LMS, without one."""
 
-from collections.abc import Collection, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -11,6 +11,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import api
 from completion_aggregator.course_graph.graph import CourseGraph
+from completion_aggregator.course_graph.visibility import Profile
 from completion_aggregator.exceptions import UnknownCourse
 from completion_aggregator.ports import Sight
 
@@ -23,6 +24,9 @@ class FakePlatform:
         self.coming: dict[str, CourseGraph] = {}  # published, not taken over yet
         self.listening = False
         self.one_by_one = False
+        self.visits: list[int] = []
+        self.hidden: dict[int, set[str]] = {}  # blocks that a visit does not show, by a rule that nobody else knows
+        self.when_visited: Callable[[], None] | None = None
         self.enrolled: dict[str, list[int]] = {}
         self.staff: set[int] = set()
         self.groups: dict[int, dict[int, int | None]] = {}
@@ -78,6 +82,15 @@ class FakePlatform:
     def asks_one_by_one(self, course_key: CourseKey, graph: CourseGraph) -> bool:
         return self.one_by_one
 
+    def visit(
+        self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
+    ) -> Mapping[int, Sight]:
+        self.visits += user_ids
+        shown = {user_id: self._shown(graph, user_id, now) for user_id in user_ids}
+        if self.when_visited is not None:
+            self.when_visited()
+        return shown
+
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         return iter(sorted(self.enrolled[str(course_key)]))
 
@@ -125,6 +138,13 @@ class FakePlatform:
             now=now, staff=user_id in self.staff, groups=self.groups.get(user_id)
         )
         return Sight(profile, valid_until, self.draws.get(user_id, {}))
+
+    def _shown(self, graph: CourseGraph, user_id: int, now: datetime) -> Sight:
+        by_rules = self._sight(graph, user_id, now)
+        hidden = self.hidden.get(user_id, set())
+        below = graph.rules.visible_children(graph.children, by_rules.profile)
+        tree = tuple(tuple(child for child in each if graph.keys[child] not in hidden) for each in below)
+        return Sight(Profile(tree=tree), now + timedelta(hours=1), by_rules.selections)
 
 
 def _users(ids: Collection[int]) -> QuerySet[Any, Any]:

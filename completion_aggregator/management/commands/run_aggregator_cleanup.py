@@ -14,6 +14,8 @@ from completion_aggregator.meter import meter
 
 #: How long it can be looked up that a webhook was told, and what waits for one that is not set is kept.
 KEPT: Final = timedelta(days=30)
+#: How long a tree that a platform showed is kept for those who are being refreshed with it.
+SHOWN: Final = timedelta(days=1)
 
 
 class Command(BaseCommand):
@@ -35,6 +37,8 @@ class Command(BaseCommand):
                 total += deleted
                 progress.show(total, f"{total:,} rows")
         self.stdout.write(f"{total:,} resolved rows deleted.")
+        if unseen := api.delete_unseen(before=timezone.now() - SHOWN):
+            self.stdout.write(f"{unseen:,} trees deleted that nobody sees any more.")
         before = timezone.now() - KEPT
         if told := sum(api.delete_delivered(before=before)):
             self.stdout.write(f"{told:,} deliveries deleted that were made more than {KEPT.days} days ago.")

@@ -28,7 +28,7 @@ def groups_of(inquiry: Inquiry) -> Groups:
         divisions = [division for division in inquiry.divisions if division.partition.scheme == scheme]
         for division in divisions:
             found[division.course, division.partition.id] = {}
-        for division, user_id, group in SCHEMES[scheme](divisions, inquiry):
+        for division, user_id, group in SCHEMES.get(scheme, _unknown)(divisions, inquiry):
             found[division.course, division.partition.id][user_id] = group
     return found
 
@@ -89,6 +89,11 @@ def _verified(divisions: Sequence[Division], inquiry: Inquiry) -> Found:
     for division in divisions:
         for user_id in inquiry.user_ids:
             yield division, user_id, _VERIFICATION_ALLOWED
+
+
+def _unknown(divisions: Sequence[Division], inquiry: Inquiry) -> Found:
+    # Until the LMS was asked for a learner, she is in no group of it.
+    yield from ()
 
 
 #: What we know to work out. A partition of another scheme is asked of the LMS, learner by learner.

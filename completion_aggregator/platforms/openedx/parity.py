@@ -18,7 +18,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.visibility import ALWAYS, moment_of
-from completion_aggregator.platforms.openedx import exact, lms
+from completion_aggregator.platforms.openedx import lms
 from completion_aggregator.ports import Platform, Sight
 
 #: Learners of whom the kind is worked out, for each one that is compared.
@@ -73,7 +73,7 @@ def sample(platform: Platform, course_key: CourseKey, size: int, *, seed: int) -
     teaching = sorted(set(platform.role_holders(course_key)).intersection(enrolled).difference(pool))
     pool += random.sample(teaching, min(len(teaching), size))
     _, graph = platform.course_graph(course_key)
-    if not pool or exact.unknown_rules(course_key, graph):
+    if not pool or platform.asks_one_by_one(course_key, graph):
         return sorted(pool[:size])  # to learn of what kind they are would be to visit for all of them
     sights = platform.sights(course_key, graph, pool, now=timezone.now())
     kinds = {sights[user_id].profile: user_id for user_id in reversed(pool)}
@@ -105,9 +105,10 @@ def our_tree(graph: CourseGraph, sight: Sight, *, whole: Collection[str] = ()) -
 
 def _compare(platform: Platform, course_key: CourseKey, user_id: int, clock: Callable[[], datetime]) -> Comparison:
     _, graph = platform.course_graph(course_key)
-    before = our_tree(graph, platform.sights(course_key, graph, [user_id], now=clock())[user_id])
+    ask = platform.visit if platform.asks_one_by_one(course_key, graph) else platform.sights
+    before = our_tree(graph, ask(course_key, graph, [user_id], now=clock())[user_id])
     theirs = tree_of(_visit(course_key, user_id))
-    sight = platform.sights(course_key, graph, [user_id], now=clock())[user_id]
+    sight = ask(course_key, graph, [user_id], now=clock())[user_id]
     ours = our_tree(graph, sight)
     expected = [VISITED] if ours != before else []
     differences = list(_differences(graph, ours, theirs))

@@ -60,6 +60,12 @@ class OpenEdxPlatform:
         """Return whether there are rules in this course that we do not know."""
         return bool(exact.unknown_rules(course_key, graph))
 
+    def visit(
+        self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
+    ) -> Mapping[int, Sight]:
+        """Return the sights of learners by the real call, one by one."""
+        return {user_id: exact.sight(course_key, graph, user_id, now=now) for user_id in user_ids}
+
     def enrolled_user_ids(self, course_key: CourseKey) -> Iterator[int]:
         """Yield the ids of the learners with an active enrollment, ascending."""
         return enrollments.user_ids(course_key)

@@ -9,7 +9,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.visibility import CONTENT_TYPE_GATE
-from completion_aggregator.platforms.openedx import draws, exact, gating, lms, roles
+from completion_aggregator.platforms.openedx import draws, gating, lms, roles
 from completion_aggregator.platforms.openedx.groups import Groups, groups_of
 from completion_aggregator.platforms.openedx.inquiry import Inquiry, divisions_of
 from completion_aggregator.ports import Sight
@@ -29,8 +29,6 @@ def of_learners(
     ids = sorted(set(user_ids))
     if not ids:
         return {}
-    if exact.unknown_rules(course_key, graph):
-        return {user_id: exact.sight(course_key, graph, user_id, now=now) for user_id in ids}
     privileged = {str(course_key): roles.privileged(course_key, ids)}
     inquiry = Inquiry(divisions_of({course_key: graph}), ids, privileged, now)
     plain = _sights(str(course_key), graph, inquiry, groups_of(inquiry))
@@ -41,18 +39,14 @@ def of_learners(
 def of_learner(user_id: int, graphs: Mapping[CourseKey, CourseGraph], *, now: datetime) -> dict[CourseKey, Sight]:
     """Return the sights that one learner has of these courses.
 
-    A fixed number of queries for all of them together: two, and those for what any of the courses has. A course with
-    rules that we do not know costs what a visit costs.
+    A fixed number of queries for all of them together: two, and those for what any of the courses has.
     """
-    known = {key: graph for key, graph in graphs.items() if not exact.unknown_rules(key, graph)}
-    privileged = roles.privileged_in(user_id, known) if known else {}
-    inquiry = Inquiry(divisions_of(known), [user_id], privileged, now, may_remember=True)
-    groups = groups_of(inquiry)
-    drawn = draws.of_learner(user_id, known)
-    found = {key: exact.sight(key, graph, user_id, now=now) for key, graph in graphs.items() if key not in known}
-    for key, graph in known.items():
-        found[key] = _with(_sights(str(key), graph, inquiry, groups)[user_id], drawn.get(key))
-    return found
+    privileged = roles.privileged_in(user_id, graphs) if graphs else {}
+    inquiry = Inquiry(divisions_of(graphs), [user_id], privileged, now, may_remember=True)
+    groups, drawn = groups_of(inquiry), draws.of_learner(user_id, graphs)
+    return {
+        key: _with(_sights(str(key), graph, inquiry, groups)[user_id], drawn.get(key)) for key, graph in graphs.items()
+    }
 
 
 def _with(sight: Sight, drawn: draws.Drawn | None) -> Sight:

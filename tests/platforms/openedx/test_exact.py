@@ -146,9 +146,11 @@ def test_a_partition_of_an_unknown_scheme_has_the_lms_asked_where_it_matters() -
         author(block("html", "a", group_access={100: [1]}), block("html", "b"), partitions=(divided,))
         graph = content.graph(KEY)[1]
         odd, even = enroll(learner("odd"), KEY).user_id, enroll(learner("even"), KEY).user_id
-        sights = PLATFORM.sights(KEY, graph, [odd, even], now=timezone.now())
+        known = PLATFORM.sights(KEY, graph, [odd], now=timezone.now())
+        sights = PLATFORM.visit(KEY, graph, [odd, even], now=timezone.now())
 
         assert exact.unknown_rules(KEY, graph) == "partitions of unknown schemes odd"
+        assert seen(graph, known[odd]) == {"course", "b"}
         assert [seen(graph, sights[each]) for each in (odd, even)] == [{"course", "a", "b"}, {"course", "b"}]
 
         author(block("html", "a"), partitions=(divided,))
@@ -159,8 +161,9 @@ def test_a_partition_of_an_unknown_scheme_has_the_lms_asked_where_it_matters() -
 def test_the_tree_is_that_of_the_lms(odd_rule: None) -> None:
     graph, now = films(), timezone.now()
     odd, even = learner("odd").pk, learner("even").pk
-    sights = PLATFORM.sights(KEY, graph, [odd, even], now=now)
+    sights = PLATFORM.visit(KEY, graph, [odd, even], now=now)
 
+    assert PLATFORM.asks_one_by_one(KEY, graph)
     assert [seen(graph, sights[each]) for each in (odd, even)] == [
         {"course", "one", "text"},
         {"course", "one", "film", "text", "other"},
@@ -168,13 +171,24 @@ def test_the_tree_is_that_of_the_lms(odd_rule: None) -> None:
     assert {each.valid_until for each in sights.values()} == {now + timedelta(hours=1)}
     assert sights[odd].profile != sights[even].profile
     assert sights[odd].profile.digest != sights[even].profile.digest
-    assert PLATFORM.sights_of(odd, {KEY: graph}, now=now)[KEY].profile == sights[odd].profile
+
+
+def test_whoever_reads_visits_nobody_and_writes_nothing(odd_rule: None) -> None:
+    author(block("library_content", "bank", *(block("html", f"p{n}") for n in range(5)), max_count=2))
+    odd = enroll(learner("odd"), KEY).user_id
+
+    with lms_counters.counting() as happened:
+        aggregation.live_standing(odd, KEY)
+        aggregation.live_courses(odd, [KEY])
+        aggregation.standings_of_class(KEY, [odd])
+        aggregation.course_summary(KEY)
+    assert (happened["selection_writes"], happened["get_course_blocks"]) == (0, 0)
 
 
 def test_learners_of_one_exact_tree_share_a_profile_and_its_view(odd_rule: None) -> None:
     graph, now = films(), timezone.now()
     first, second = learner("odd1").pk, learner("odd2").pk
-    sights = PLATFORM.sights(KEY, graph, [first, second], now=now)
+    sights = PLATFORM.visit(KEY, graph, [first, second], now=now)
 
     assert sights[first].profile == sights[second].profile
     assert graph.view(sights[first].profile) is graph.view(sights[second].profile)
