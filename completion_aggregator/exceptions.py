@@ -7,7 +7,12 @@ _LONGEST: Final = 500
 
 
 class CompletionAggregatorError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    ``known``: of the course, the same was kept before, for ``aggregator_status`` to show.
+    """
+
+    known = False
 
 
 class UnknownCourse(CompletionAggregatorError):

@@ -4,9 +4,9 @@ Where it cannot be read, what is kept is worked with, and the error told; where 
 """
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.utils import timezone
@@ -49,7 +49,7 @@ def renew_all() -> dict[CourseKey, CompletionAggregatorError]:
             continue
         try:
             platform.renew(course_key)
-            _readable(course_key)
+            readable(course_key)
         except CompletionAggregatorError as error:
             failed[course_key] = error
             if _is_kept(course_key):
@@ -71,7 +71,7 @@ def opened(course_key: CourseKey) -> Course:
     if problem is not None:
         _tell(course_key, problem)
     elif course.row.error:
-        _readable(course_key)
+        readable(course_key)
     return course
 
 
@@ -94,25 +94,36 @@ def postponing(course_key: CourseKey) -> Iterator[None]:
     try:
         yield
     except CompletionAggregatorError as error:
-        _postpone(course_key, str(error))
+        error.known = _postpone(course_key, str(error))
         raise
 
 
 def postponed() -> Collection[str]:
     """Return the courses that are to be left alone for now."""
-    rows = AggregatedCourse.objects.filter(retry_at__gt=timezone.now())
-    return frozenset(str(key) for key in rows.values_list("course_key", flat=True))
+    now = timezone.now()
+    return frozenset(key for key, until in unreadable().items() if until is not None and until > now)
 
 
-def _readable(course_key: CourseKey) -> None:
+def unreadable() -> Mapping[str, datetime | None]:
+    """Return the courses that could not be read the last time that was tried, and until when to leave them alone."""
+    rows = AggregatedCourse.objects.filter(failures__gt=0).values_list("course_key", "retry_at")
+    return {str(key): until for key, until in rows}
+
+
+def readable(course_key: CourseKey) -> None:
+    """Forget what was wrong with the course."""
     rows = AggregatedCourse.objects.filter(course_key=course_key).exclude(failures=0, error="")
     rows.update(failures=0, error="", retry_at=None)
 
 
-def _postpone(course_key: CourseKey, error: str) -> None:
-    """Try a course that cannot be read less and less often, so that it does not hold up the others."""
+def _postpone(course_key: CourseKey, error: str) -> bool:
+    """Try a course that cannot be read less and less often, so that it does not hold up the others.
+
+    Return whether the same was wrong with it before.
+    """
     row, _ = AggregatedCourse.objects.get_or_create(course_key=course_key)
     pause = min(timedelta(seconds=30 * 2 ** min(row.failures, 10)), _LONGEST_PAUSE)
     AggregatedCourse.objects.filter(pk=row.pk).update(
         failures=row.failures + 1, error=storable(error), retry_at=timezone.now() + pause
     )
+    return row.error == storable(error)

@@ -23,7 +23,7 @@ from completion_aggregator.aggregation.courses import KnownCourse, known_course,
 from completion_aggregator.aggregation.population import Population
 from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import setting
-from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.exceptions import CompletionAggregatorError, UnknownCourse
 from completion_aggregator.ports import Sight, get_platform
 
 log = logging.getLogger(__name__)
@@ -36,34 +36,45 @@ _Learner: TypeAlias = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What looking at some learners of a changed course came to; ``error``: why its content cannot be read."""
+    """What looking at some learners of a changed course came to.
+
+    ``error``: why its content cannot be read; ``gone``: because the platform has no such course any more.
+    """
 
     course_key: CourseKey
     compared: int = 0
     marked: int = 0
     error: str = ""
+    gone: bool = False
 
 
 def settle_changes() -> Generator[Settled, None, None]:
     """Take over newer content, and look at the learners of every course that changed; yield after each bounded batch.
 
     Whoever stops in the middle of a course, or is stopped, begins it again next time: it stays noted until all of its
-    learners have been looked at. A course whose content cannot be read is postponed, the others go on.
+    learners have been looked at. A course whose content cannot be read is postponed, the others go on. One that is gone
+    is told of once, and not looked at again until it is noted again, as it is when it is published.
     """
     for course_key, error in again(renewal.renew_all).items():
         yield Settled(course_key, error=str(error))
     noted = again(changes.noted)
-    waiting = again(renewal.postponed) if noted else ()
+    troubled, now = again(renewal.unreadable) if noted else {}, timezone.now()
     for course_key, moment in noted.items():
-        if str(course_key) in waiting:
+        if (troubled.get(str(course_key)) or now) > now:
             continue
         try:
             with renewal.postponing(course_key):
                 yield from settle(course_key)
+        except UnknownCourse as error:
+            changes.settled(course_key, moment)
+            if not error.known:
+                yield Settled(course_key, error=str(error), gone=True)
         except CompletionAggregatorError as error:
             yield Settled(course_key, error=str(error))
         else:
             changes.settled(course_key, moment)
+            if str(course_key) in troubled:
+                renewal.readable(course_key)
 
 
 def settle(course_key: CourseKey) -> Iterator[Settled]:

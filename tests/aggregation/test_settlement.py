@@ -1,5 +1,6 @@
 """A course that changed costs those of its learners whose tree changed, and nobody else anything."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -14,7 +15,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.aggregation import api, changes, settlement
 from completion_aggregator.course_graph.graph import CompletionMode, Partition
 from completion_aggregator.exceptions import InvalidCourse
-from completion_aggregator.models import Aggregator, CourseProgress, StaleCompletion
+from completion_aggregator.models import AggregatedCourse, Aggregator, CourseProgress, StaleCompletion
 from tests.aggregation.builders import (
     KEY,
     SMALL,
@@ -308,6 +309,84 @@ def test_newer_content_that_cannot_be_read_is_told_of_and_holds_nobody_up(
     monkeypatch.setattr(platform, "renew", renew)
     assert [each.error for each in api.settle_changes() if each.error] == []
     assert [each for each in api.status().courses if each.error] == []
+
+
+def run() -> str:
+    """Run the service, later than courses are postponed; return what it complains of."""
+    AggregatedCourse.objects.filter(retry_at__isnull=False).update(retry_at=timezone.now())
+    errors = StringIO()
+    call_command("run_aggregator_service", stdout=StringIO(), stderr=errors)
+    return errors.getvalue()
+
+
+def status() -> str:
+    out = StringIO()
+    call_command("aggregator_status", stdout=out)
+    return re.sub(r"\d+ (seconds|minutes)", "N", out.getvalue())
+
+
+def test_a_course_that_is_gone_is_told_of_once_and_shown(platform: FakePlatform) -> None:
+    small(platform)
+    refreshed(platform, "ana")
+    api.course_changed(OTHER)
+
+    assert run() == f"{OTHER}: There is no course {OTHER}.\n"
+    assert (run(), changes.noted()) == ("", {})
+    assert status().splitlines()[:3] == [
+        "Everything is current.",
+        f"  {OTHER}  0 waiting, oldest never",
+        f"    cannot be read: There is no course {OTHER}.",
+    ]
+    api.course_changed(OTHER)
+    assert (run(), changes.noted()) == ("", {})
+
+
+def test_what_waits_in_a_course_that_is_gone_waits_on_and_ends_no_run(platform: FakePlatform) -> None:
+    small(platform)
+    refreshed(platform, "ana")
+    api.mark_stale("ana", OTHER)
+
+    assert run() == f"{OTHER}: There is no course {OTHER}.\n"
+    assert run() == ""
+
+    assert f"    cannot be read: There is no course {OTHER}. Tried again in N.\n" in status()
+    assert marked() == ["ana"]
+
+
+def test_a_course_that_comes_back_is_worked_on_and_shown_no_more(platform: FakePlatform) -> None:
+    small(platform)
+    (ana,) = refreshed(platform, "ana")
+    gone = platform.graphs.pop(str(KEY))
+    api.course_changed(KEY)
+    assert run() == f"{KEY}: There is no course {KEY}.\n"
+    platform.publish(gone)
+    api.course_changed(KEY)
+
+    assert run() == ""
+    assert status().splitlines()[1] == ""
+    assert tallies(ana)["course"] == (1.0, 5.0)
+    platform.graphs.clear()
+    api.course_changed(KEY)
+    assert run() == f"{KEY}: There is no course {KEY}.\n"
+
+
+@pytest.mark.parametrize("mark", [api.course_changed, lambda key: api.mark_stale("ana", key)])
+def test_a_course_whose_content_is_broken_ends_each_run_in_an_error(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, mark: Any
+) -> None:
+    small(platform)
+    refreshed(platform, "ana")
+
+    def broken(course_key: CourseKey) -> None:
+        raise InvalidCourse("it has two roots")
+
+    monkeypatch.setattr(platform, "course_graph", broken)
+    api.forget()
+    mark(KEY)
+    for _ in range(3):
+        with pytest.raises(CommandError, match="1 courses could not be refreshed"):
+            run()
+    assert "    cannot be read: it has two roots Tried again in N.\n" in status()
 
 
 @pytest.mark.django_db(transaction=True)

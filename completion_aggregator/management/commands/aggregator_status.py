@@ -75,7 +75,10 @@ def _as_lines(status: api.Status, now: datetime) -> list[str]:
     for each in status.courses:
         lines.append(f"  {each.course_key}  {each.waiting:,} waiting, oldest {_words(each.oldest, now)}")
         if each.error:
-            lines.append(f"    cannot be read: {each.error} Tried again in {_words(now, each.retry_at or now)}.")
+            # Of a course that is gone, and of which nothing waits, nothing is tried.
+            tried = each.retry_at is not None and (each.waiting or each.course_key in status.changed)
+            again = f" Tried again in {_words(now, each.retry_at or now)}." if tried else ""
+            lines.append(f"    cannot be read: {each.error}{again}")
     if status.set_aside:
         lines += ["", f"{len(status.set_aside):,} learners are set aside (run_aggregator_service --retry-set-aside):"]
         lines += [

@@ -19,7 +19,7 @@ from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
 from completion_aggregator.arguments import natural, positive, seconds
 from completion_aggregator.conf import setting
-from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.exceptions import CompletionAggregatorError, UnknownCourse
 from completion_aggregator.management.stopping import stopped_by_signals
 from completion_aggregator.meter import meter
 
@@ -124,7 +124,7 @@ class Command(BaseCommand):
             for done in api.settle_changes():
                 looked += done.compared
                 if done.error:
-                    failed += 1
+                    failed += not done.gone
                     self.stderr.write(f"{done.course_key}: {done.error}")
                 progress.show(looked, f"{looked:,} learners of changed courses")
                 if stop.is_set():
@@ -156,6 +156,11 @@ class Command(BaseCommand):
                 key, batches = turns.popleft()
                 try:
                     done = next(batches, None)
+                except UnknownCourse as error:
+                    # Deleted, as a rule: what waits for it is kept, should it come back, and nobody has to do anything.
+                    if not error.known:
+                        self.stderr.write(f"{key}: {error}")
+                    continue
                 except CompletionAggregatorError as error:
                     failed += 1
                     self.stderr.write(f"{key}: {error}")
