@@ -11,7 +11,7 @@ from typing import Any
 
 from common.djangoapps.course_modes.models import CourseMode
 from common.djangoapps.student import roles
-from common.djangoapps.student.models import CourseEnrollment
+from common.djangoapps.student.models import CourseEnrollment, FBEEnrollmentExclusion
 from django.contrib.auth.models import User
 from lms.djangoapps.courseware.models import StudentModule
 from lms.djangoapps.teams.models import CourseTeam
@@ -71,6 +71,12 @@ def enroll(user: User, course_key: CourseKey, mode: str | None = None) -> Course
 def unenroll(user: User, course_key: CourseKey) -> None:
     """End an enrollment."""
     CourseEnrollment.unenroll(user, course_key)
+
+
+def hold_back(user: User, course_key: CourseKey) -> FBEEnrollmentExclusion:
+    """Keep the enrollment that a learner has out of the gate, as a script of the LMS does."""
+    enrollment = CourseEnrollment.objects.get(user=user, course_id=course_key)
+    return FBEEnrollmentExclusion.objects.create(enrollment=enrollment)
 
 
 def give_role(name: str, user: User, course_key: CourseKey) -> None:

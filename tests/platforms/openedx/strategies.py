@@ -66,6 +66,7 @@ class Somebody:
     forum_role: str = ""
     mode: str = ""
     active: bool = True
+    held_back: bool = False
     cohort: int | None = None
     tag: str | None = None
     draws: tuple[int, ...] | None = None
@@ -77,6 +78,8 @@ class Somebody:
             people.enroll(user, course.key, self.mode)
             if not self.active:
                 people.unenroll(user, course.key)
+            if self.held_back:
+                people.hold_back(user, course.key)
         self._take_roles(user, course.key)
         if self.cohort is not None:
             people.cohort(course.key, f"of {name}", partition=COHORTS, group=self.cohort, members=[user])
@@ -219,6 +222,7 @@ def learners() -> st.SearchStrategy[Somebody]:
         forum_role=st.sampled_from([""] * 8 + ["Community TA", "Moderator", "Student"]),
         mode=st.sampled_from(["", "audit", "audit", "verified", "honor", "credit"]),
         active=st.sampled_from([True] * 4 + [False]),
+        held_back=st.sampled_from([False] * 4 + [True]),
         cohort=st.sampled_from([None, 1, 2, 3, 7]),
         tag=st.sampled_from([None, "1", "2", "3", "7", "no number"]),
         draws=st.none() | st.lists(st.integers(0, 5), unique=True, max_size=5).map(tuple),

@@ -564,6 +564,8 @@ def test_the_gate_is_closed_for_audit_in_a_course_that_can_be_paid_for():
     people.audit_and_verified(KEY, expires=people.LONG_AGO)  # even if it can no longer be paid for
     assert closed(user=ann, course_key=KEY)
     assert not closed(user=ben, course_key=KEY)
+    people.hold_back(ann, KEY)
+    assert not closed(user=ann, course_key=KEY)
 
 
 # --- teams ---------------------------------------------------------------------------------------------------------

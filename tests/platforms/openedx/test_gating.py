@@ -15,6 +15,7 @@ from tests.platforms.openedx.people import (
     give_forum_role,
     give_org_role,
     give_role,
+    hold_back,
     learner,
     mode,
     unenroll,
@@ -151,6 +152,17 @@ def test_other_roles_open_nothing(ann):
     give_role("beta_testers", ann, OTHER)
     give_org_role("data_researcher", ann, ORG)
     assert group(ann) == LIMITED
+
+
+def test_who_is_held_back_is_not_limited_in_that_course(ann):
+    ben = enroll(learner("ben"), KEY).user
+    hold_back(ann, KEY)
+    assert (group(ann), group(ben)) == (FULL, LIMITED)
+    unenroll(ann, KEY)
+    assert group(ann) == FULL
+    enroll(ben, OTHER)
+    hold_back(ben, OTHER)
+    assert group(ben) == LIMITED
 
 
 @pytest.mark.parametrize("name", ["staff", "limited_staff", "instructor"])

@@ -142,6 +142,7 @@ REACH: Mapping[str, set[Any]] = {
     "forum_role": {GATE, "messaging"},
     "mode": {TRACKS, GATE, "messaging"},
     "active": {TRACKS, GATE, "messaging"},
+    "held_back": {GATE, "messaging"},
     "cohort": {COHORTS},
     "tag": {SHUFFLED},
     "draws": {"selections"},

@@ -177,6 +177,15 @@ class CourseEnrollment(models.Model):
         tracker.emit(f"edx.course.enrollment.{what}", data)
 
 
+class FBEEnrollmentExclusion(models.Model):
+    """An enrollment that is kept out of gating, to compare with."""
+
+    enrollment = models.OneToOneField(CourseEnrollment, on_delete=models.DO_NOTHING)
+
+    def __str__(self):
+        return f"[FBEEnrollmentExclusion] {self.enrollment_id}"
+
+
 class CourseAccessRole(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE)
     org = models.CharField(max_length=64, db_index=True, blank=True)

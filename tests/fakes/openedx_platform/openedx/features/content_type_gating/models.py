@@ -62,10 +62,12 @@ class ContentTypeGatingConfig(models.Model):
 
     @classmethod
     def enabled_for_enrollment(cls, user=None, course_key=None, user_partition=None):
-        """Whether the gate is closed for this learner by mode and time; roles are the partition scheme's business."""
-        from common.djangoapps.student.models import CourseEnrollment
+        """Whether the gate is closed for this learner by her enrollment; roles are the partition scheme's business."""
+        from common.djangoapps.student.models import CourseEnrollment, FBEEnrollmentExclusion
 
         enrollment = CourseEnrollment.get_enrollment(user, course_key)
+        if enrollment and FBEEnrollmentExclusion.objects.filter(enrollment=enrollment).exists():
+            return False
         if enrollment and enrollment.is_active and enrollment.mode != CourseMode.AUDIT:
             return False
         modes = CourseMode.modes_for_course_dict(course_key, include_expired=True)

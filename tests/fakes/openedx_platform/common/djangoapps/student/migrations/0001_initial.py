@@ -51,4 +51,14 @@ class Migration(migrations.Migration):
                 "unique_together": {("user", "course")},
             },
         ),
+        migrations.CreateModel(
+            name="FBEEnrollmentExclusion",
+            fields=[
+                ("id", models.AutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "enrollment",
+                    models.OneToOneField(on_delete=django.db.models.deletion.DO_NOTHING, to="student.courseenrollment"),
+                ),
+            ],
+        ),
     ]
