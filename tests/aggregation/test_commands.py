@@ -285,6 +285,25 @@ def test_with_a_routing_key_the_work_is_sent_to_that_queue(platform: FakePlatfor
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("broker")
+def test_with_a_routing_key_each_turn_compares_its_piece_here(platform: FakePlatform, settings: Any) -> None:
+    settings.COMPLETION_AGGREGATOR_RECONCILE_LEARNERS = 1
+    small(platform)
+    users = [learner(platform, name) for name in ("ana", "ben")]
+    for user in users:
+        complete(user, "a")
+    api.refresh_course(KEY)
+    CourseProgress.objects.update(earned=3)
+
+    found = []
+    for _ in users:
+        output("run_aggregator_service", "--routing-key", "slow")
+        found.append(list(waiting().order_by("username").values_list("username", flat=True)))
+
+    assert found == [["ana"], ["ana", "ben"]]
+
+
+@pytest.mark.django_db
 def test_tasks_of_the_old_names_do_what_they_did(platform: FakePlatform) -> None:
     small(platform)
     ana = learner(platform, "ana")

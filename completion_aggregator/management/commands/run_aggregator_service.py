@@ -58,7 +58,8 @@ class Command(BaseCommand):
             "--limit", type=natural, default=500_000, help="stop after this many learners in one run (default: 500000)"
         )
         parser.add_argument(
-            "--routing-key", help="Celery queue to send the work to; needs a broker. Without it the work is done here"
+            "--routing-key",
+            help="Celery queue to send refreshes to; needs a broker. Without it they are done here, as all else is",
         )
         parser.add_argument(
             "--loop", type=seconds, metavar="SECONDS", help="go on for ever, this long after each run; SIGTERM ends it"
