@@ -140,13 +140,15 @@ class Rules:
     def visible_children(self, children: Sequence[Sequence[int]], profile: Profile) -> Sequence[Sequence[int]]:
         """Return the children of every block that *profile* sees; those of an unseen block mean nothing.
 
-        Block 0 is the root and always seen. A split test gives way to its children, which join its parents' children at
-        the end, as in the LMS.
+        Block 0 is the root and always there; where a rule hides it, nothing is seen below it. A split test gives way to
+        its children, which join its parents' children at the end, as in the LMS.
         """
         if profile.tree is not None:
             return profile.tree
         hidden = self.hidden(profile)
-        hidden[0] = False
+        if hidden[0]:
+            # A block may open before the course does, as for beta testers of its own: nobody comes to it.
+            return ((),) * len(children)
         if not hidden.any() and not self.split.any():
             return children
         return _pruned([list(each) for each in children], hidden, self.split)

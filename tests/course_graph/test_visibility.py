@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from completion_aggregator.course_graph.blocks import Partition
 from completion_aggregator.course_graph.graph import CourseGraph, compile_graph
 from completion_aggregator.course_graph.visibility import Profile, microseconds, moment_of
-from tests.course_graph.builders import COURSE, chapter, course, leaf, seen, split_test, vertical
-from tests.course_graph.oracle import Course, Learner
+from tests.course_graph.builders import COURSE, chapter, course, leaf, seen, split_test, tallies_of, vertical
+from tests.course_graph.oracle import Course, Learner, Tally
 from tests.course_graph.strategies import MONDAY, PARTITIONS, courses, sights
 
 COHORTS, TRIAL, GATE = PARTITIONS
@@ -81,6 +81,22 @@ def test_a_course_that_has_not_opened_is_seen_empty() -> None:
     graph = course(leaf("a"), start=TUESDAY, staff_only=True, group_access={1: frozenset()}, partitions=[COHORTS])
 
     assert seen(graph, graph.rules.profile(now=MONDAY)[0]) == {"course"}
+
+
+def test_below_a_course_that_is_hidden_nothing_is_seen_whatever_its_own_rules_are() -> None:
+    early = course(leaf("a", days_early_for_beta=5.0), start=MONDAY)
+    gated = course(
+        leaf("a", group_access={51: frozenset({2})}), group_access={1: frozenset({1})}, partitions=[COHORTS, GATE]
+    )
+    profile, until = early.rules.profile(now=MONDAY - timedelta(days=1), beta=True)
+
+    assert seen(early, profile) == {"course"}
+    assert tallies_of(early, {}, profile=profile) == {"course": Tally(0.0, 0.0, 0.0, 0.0, None)}
+    # Not before the course opens: the date of what is below passes unnoticed.
+    assert until == MONDAY
+    assert seen_by(early, now=MONDAY + INSTANT, beta=True) == {"a"}
+    assert seen_by(gated, groups={1: 2, 51: 1}, messaging=frozenset({51})) == set()
+    assert seen_by(gated, groups={1: 1, 51: 1}, messaging=frozenset({51})) == {"a"}
 
 
 def test_a_block_waits_for_the_latest_of_its_own_date_and_its_parents() -> None:

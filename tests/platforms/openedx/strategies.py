@@ -180,7 +180,7 @@ _root_fields = st.fixed_dictionaries(
     {"start": st.sampled_from([LONG_AGO] * 6 + [DATES[0], None])},
     optional={
         "days_early_for_beta": st.sampled_from([0.3, 1.0, 2.5]), "graded": st.booleans(),
-        "group_access": st.just({TRACKS: [1, 2]}),
+        "group_access": st.sampled_from([{TRACKS: [1, 2]}, {COHORTS: [1]}]),
     },
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The comparison that operators run: what it finds, what it expects, what it says."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
@@ -142,6 +143,21 @@ def author_plain() -> Any:
     from tests.course_graph.builders import course, leaf
 
     return course(leaf("a"))
+
+
+def test_below_a_hidden_course_nothing_is_seen() -> None:
+    author(
+        block("chapter", "one", block("html", "a"), days_early_for_beta=5.0),
+        start=(start := timezone.now() + timedelta(days=2)),
+    )
+    beta = learner("beta")
+    give_role("beta_testers", beta, KEY)
+
+    assert compare(beta) == Comparison(beta.pk, (), ())
+    graph = PLATFORM.course_graph(KEY)[1]
+    sight = PLATFORM.sights(KEY, graph, [beta.pk], now=timezone.now())[beta.pk]
+    assert parity.our_tree(graph, sight) == {key("course", "course"): Counter()}
+    assert sight.valid_until == start
 
 
 # --- what it expects -----------------------------------------------------------------------------------------------
