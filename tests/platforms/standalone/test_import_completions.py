@@ -1,6 +1,6 @@
 import csv
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from completion.models import BlockCompletion
@@ -19,6 +19,10 @@ HEADER = "username,course_id,block_id,completion,modified\n"
 
 def row(name="ana", block=ONE, completion="1.0", modified="2026-10-01T10:00:00.000001Z", course_id=str(KEY)):
     return f"{name},{course_id},{block},{completion},{modified}\n"
+
+
+def ahead(*, minutes):
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
 
 
 @pytest.fixture
@@ -128,6 +132,7 @@ def test_a_time_without_offset_is_utc_and_others_are_converted(ana, imported):
         (row(name="ANA"), "unknown user"),
         (row(name=""), "unknown user"),
         (row(modified="yesterday"), "not an ISO 8601 time"),
+        (row(modified="2099-01-01T00:00:00Z"), "modified in the future"),
         (row(modified="0001-01-01T00:00:00+01:00"), "the time is not between 1970 and 9998"),
         ("ana,only\n", "2 columns instead of at least 5"),
     ],
@@ -256,10 +261,40 @@ def test_a_file_with_rejects_deletes_nothing(ana, imported):
 def test_a_file_that_is_everything_deletes_nothing_in_other_courses(ana, imported):
     other = KEY.make_usage_key("html", "one").map_into_course(KEY.replace(run="2"))
     BlockCompletion.objects.submit_completion(ana, other, 1.0)
-    imported(row(), options=("--complete-at", "9000-01-01"))
+    imported(row(), options=("--complete-at", ahead(minutes=4)))
     assert set(facts()) == {("ana", ONE), ("ana", str(other))}
 
 
-def test_a_time_of_an_export_that_is_none_is_refused(ana, imported):
-    with pytest.raises(CommandError, match="'noon' is not an ISO 8601 time"):
-        imported(row(), options=("--complete-at", "noon"))
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noon", "'noon' is not an ISO 8601 time"),
+        ("2026-10-02T00:00:00", "'2026-10-02T00:00:00' does not say its offset"),
+        ("2026-10-02", "'2026-10-02' does not say its offset"),
+    ],
+)
+def test_a_time_of_an_export_that_is_none_or_might_be_another_is_refused(ana, imported, text, message):
+    imported(row(block=TWO))
+    with pytest.raises(CommandError, match=message):
+        imported(row(), options=("--complete-at", text))
+    assert facts() == {("ana", TWO): 1.0}
+
+
+def test_an_export_that_is_to_begin_in_the_future_is_refused(ana, imported):
+    imported(row(block=TWO))
+    with pytest.raises(CommandError, match="is in the future: no export began then") as error:
+        imported(row(), options=("--complete-at", ahead(minutes=6)))
+    assert (error.value.returncode, facts()) == (2, {("ana", TWO): 1.0})
+
+
+def test_the_clock_of_the_lms_may_be_a_little_ahead(ana, imported):
+    imported(row(block=TWO))
+    status, summary, _ = imported(row(modified=ahead(minutes=4)), options=("--complete-at", ahead(minutes=4)))
+    assert (status, counts(summary)) == (0, {"rows": 1, "written": 1, "deleted": 1})
+
+
+def test_a_completion_of_the_future_does_not_stand_against_those_that_follow(ana, imported):
+    status, _, rejects = imported(row(completion="0.5", modified=ahead(minutes=6)))
+    assert (status, [each["reason"] for each in rejects]) == (1, ["modified in the future"])
+    BlockCompletion.objects.submit_completion(ana, KEY.make_usage_key("html", "one"), 1.0)
+    assert facts() == {("ana", ONE): 1.0}

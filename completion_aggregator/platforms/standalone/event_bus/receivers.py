@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from django.utils import timezone
@@ -16,12 +16,11 @@ from completion_aggregator.platforms.standalone.event_bus.effects import Effect
 from completion_aggregator.platforms.standalone.event_bus.patience import Unstorable, in_patient_transaction
 from completion_aggregator.platforms.standalone.event_bus.rejects import reject
 from completion_aggregator.platforms.standalone.imports.courses import UnfitRow
+from completion_aggregator.platforms.standalone.imports.moments import AHEAD
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES: Final = 60.0
-#: How far the clock of the LMS may be ahead of ours.
-AHEAD: Final = timedelta(minutes=5)
 
 Taker = Callable[[Any, datetime], Effect]
 
@@ -86,6 +85,5 @@ def receive(*, signal: Any, metadata: Any, **data: Any) -> None:
 
 
 def _check_moment(moment: datetime) -> None:
-    # Of two things told, the later one stands: what is told from the future would stand until then.
     if moment > timezone.now() + AHEAD:
         raise UnfitRow("sent in the future, by our clock")

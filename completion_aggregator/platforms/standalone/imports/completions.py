@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
@@ -11,7 +11,7 @@ from completion_aggregator.platforms.standalone.imports.absence import Seen, del
 from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.imports.courses import Courses, ImportedCourse, UnfitRow
 from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_newest
-from completion_aggregator.platforms.standalone.imports.moments import parse_moment
+from completion_aggregator.platforms.standalone.imports.moments import AHEAD, parse_moment
 from completion_aggregator.platforms.standalone.imports.people import People
 from completion_aggregator.platforms.standalone.imports.rejects import Rejects
 from completion_aggregator.platforms.standalone.imports.rows import Columns, Values
@@ -91,6 +91,7 @@ class CompletionsImport:
 
     def _check(self, chunk: Iterable[Row]) -> list[_Checked]:
         by_course: dict[str, _Checked] = {}
+        latest = datetime.now(UTC) + AHEAD  # not of the run's own time: a file that is piped in may go on for hours
         for row in chunk:
             number, values = row
             username, course_text, block_key, completion, modified = values
@@ -98,7 +99,7 @@ class CompletionsImport:
                 course = self._courses.get(course_text)
                 fact = Fact(
                     completion=parse_completion(completion),
-                    modified=parse_moment(modified) if modified else None,
+                    modified=_parse_modified(modified, latest) if modified else None,
                     block_type=course.block_type(block_key),
                 )
             except UnfitRow as unfit:
@@ -151,6 +152,13 @@ class CompletionsImport:
         summary.rejected = self._rejects.count
         summary.users_created = self._people.created
         summary.rows = summary.written + summary.unchanged + summary.superseded + summary.rejected
+
+
+def _parse_modified(text: str, latest: datetime) -> datetime:
+    moment = parse_moment(text)
+    if moment > latest:
+        raise UnfitRow("modified in the future")
+    return moment
 
 
 def parse_completion(text: str) -> float:
