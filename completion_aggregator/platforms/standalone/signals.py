@@ -68,7 +68,8 @@ def mark_courses(
     # Django saves `last_login` alone at each login.
     if raw or created or (update_fields is not None and not {"is_staff", "is_active"} & set(update_fields)):
         return
-    for enrollment in Enrollment.objects.filter(user_id=instance.pk, is_active=True).select_related("course"):
+    enrollments = Enrollment.objects.filter(user_id=instance.pk, is_active=True, course__current__isnull=False)
+    for enrollment in enrollments.select_related("course"):
         aggregation.sights_changed(enrollment.course.course_key, [instance.pk], learning=[instance.pk])
 
 

@@ -353,6 +353,33 @@ def test_completions_and_enrollments_of_a_course_to_come_wait_for_its_import():
     assert aggregation.progress_of(get_user_model().objects.get().pk, KEY).course.earned == 1.0
 
 
+def enroll_both():
+    """Enroll ana in the course, and in one that was never imported; in both she has completed something."""
+    for key in (KEY, OTHER):
+        block = str(key.make_usage_key("html", "one"))
+        complete("one", user_id=7, course_id=str(key), block_id=block)
+        send(signals.COURSE_ENROLLMENT_CREATED, 0, enrollment=enrollment(course_key=key))
+    StaleCompletion.objects.all().delete()
+
+
+@pytest.mark.parametrize("imported", [False, True], ids=["renamed", "become one"])
+def test_another_name_marks_nobody_in_a_course_that_was_never_imported(imported):
+    enroll_both()
+    if imported:
+        learner("ana-maria")
+    send(signals.COURSE_ENROLLMENT_CHANGED, 2, enrollment=enrollment(person(name="ana-maria"), mode="verified"))
+    assert accounts() == {(7, "ana-maria")}
+    assert {course_key for _, course_key, _ in stale_rows()} == {str(KEY)}
+
+
+def test_a_deleted_course_of_which_completions_are_left_is_not_marked(ana):
+    complete("one", minutes=1)
+    Course.objects.all().delete()
+    StaleCompletion.objects.all().delete()
+    send(signals.COHORT_MEMBERSHIP_CHANGED, 2, cohort=cohort("red", person(name="ana-maria")))
+    assert (accounts(), stale_rows()) == ({(7, "ana-maria")}, set())
+
+
 def test_a_tally_is_told_in_a_line_each_minute(caplog, monkeypatch):
     monkeypatch.setattr(receivers, "SECONDS_BETWEEN_LINES", 0.0)
     with caplog.at_level(logging.INFO, logger=receivers.log.name):

@@ -93,6 +93,13 @@ def test_staff_status_marks_a_learner_in_the_courses_of_active_enrollments(ana):
     assert stale_rows() == ANA
 
 
+def test_staff_status_marks_nobody_in_a_course_that_was_never_imported(ana):
+    Enrollment.objects.create(user=ana, course=Course.objects.create(course_key=KEY.replace(run="2")))
+    ana.is_staff = True
+    ana.save()
+    assert stale_rows() == ANA
+
+
 def test_a_login_marks_nobody(ana):
     ana.save(update_fields=["last_login"])
     assert stale_rows() == set()

@@ -10,6 +10,7 @@ from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.platforms.standalone.imports.facts import Fact, store_newest
 from completion_aggregator.platforms.standalone.models import (
     CohortMembership,
+    Course,
     CourseRole,
     Enrollment,
     GroupAssignment,
@@ -46,10 +47,19 @@ def absorb(former: Any, user: Any) -> None:
 
 
 def courses_of(user: Any) -> set[CourseKey]:
-    """Return the courses in which something is stored of a user."""
+    """Return the courses in which a user can be brought up to date: something is stored of her there, and content.
+
+    In a transaction. One without content is locked until that ends, as by `course_in`: its import marks everybody, by
+    the names that there are then.
+    """
     learnt = BlockCompletion.objects.filter(user=user).values_list("context_key", flat=True).distinct()
     enrolled = Enrollment.objects.filter(user=user).values_list("course__course_key", flat=True)
-    return {key for key in (*learnt, *enrolled) if key is not None and key.is_course}
+    keys = {key for key in (*learnt, *enrolled) if key is not None and key.is_course}
+    courses = Course.objects.filter(course_key__in=keys)
+    list(courses.filter(current__isnull=True).order_by("pk").select_for_update().values_list("pk"))
+    return {
+        key for key in courses.filter(current__isnull=False).values_list("course_key", flat=True) if key is not None
+    }
 
 
 def _facts_of(user: Any) -> dict[CourseKey, dict[str, Fact]]:
