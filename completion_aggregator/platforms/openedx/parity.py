@@ -16,7 +16,7 @@ from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.conf import setting
-from completion_aggregator.course_graph.graph import CourseGraph
+from completion_aggregator.course_graph.graph import SPLIT_TEST, CompletionMode, CourseGraph
 from completion_aggregator.course_graph.visibility import ALWAYS, moment_of
 from completion_aggregator.platforms.openedx import lms
 from completion_aggregator.ports import Platform, Sight
@@ -107,18 +107,20 @@ def _compare(platform: Platform, course_key: CourseKey, user_id: int, clock: Cal
     _, graph = platform.course_graph(course_key)
     ask = platform.visit if platform.asks_one_by_one(course_key, graph) else platform.sights
     before = our_tree(graph, ask(course_key, graph, [user_id], now=clock())[user_id])
-    theirs = tree_of(_visit(course_key, user_id))
+    shown = tree_of(_visit(course_key, user_id))
     sight = ask(course_key, graph, [user_id], now=clock())[user_id]
     ours = our_tree(graph, sight)
     expected = [VISITED] if ours != before else []
+    passed_over = _PassedOver(graph, shown)
+    theirs = passed_over.without_split_tests(shown)
     differences = list(_differences(graph, ours, theirs))
     if differences:
         newer = {kind for kind in lms.bank_types() if kind != _DRAWN_EVERYWHERE}
         unfiltered = list(_differences(graph, our_tree(graph, sight, whole=newer), theirs))
         if len(unfiltered) < len(differences):
             differences, expected = unfiltered, [*expected, NOT_FILTERED]
-    told = [each for each in differences if not _is_passed_over(graph, each, theirs)]
-    if len(told) < len(differences):
+    told = [each for each in differences if each.ours or each.block not in passed_over]
+    if len(told) < len(differences) or theirs.keys() < shown.keys():
         expected.append(PASSED_OVER)
     return Comparison(user_id, tuple(told), tuple(expected))
 
@@ -132,6 +134,7 @@ def _visit(course_key: CourseKey, user_id: int) -> Any:
 def _differences(graph: CourseGraph, ours: Tree, theirs: Tree) -> Iterator[Difference]:
     """Yield what differs below blocks that both have; what differs for being below that is counted."""
     rules = _Rules(graph)
+    ours, theirs = _that_count(graph, ours), _that_count(graph, theirs)
     for parent in ours:
         if parent in theirs and ours[parent] != theirs[parent]:
             for child in {**ours[parent], **theirs[parent]}:
@@ -142,25 +145,16 @@ def _differences(graph: CourseGraph, ours: Tree, theirs: Tree) -> Iterator[Diffe
                     yield Difference(child, parent, ours_has, theirs_has, below, rules.of(child))
 
 
-def _is_passed_over(graph: CourseGraph, difference: Difference, theirs: Tree) -> bool:
-    """Return whether the LMS shows the block because it never came to ask whether to.
-
-    It asks its rules about a block after all parents of it, and comes to no parent that is below a hidden one. To hide
-    such a block is what its author wants, and what a learner meets who opens it.
-    """
-    if difference.ours:
-        return False
-    keys = graph.keys
-    above: dict[str, list[str]] = {}
-    for block, children in enumerate(graph.children):
-        for child in children:
-            above.setdefault(keys[child], []).append(keys[block])
-    ancestors, todo = set[str](), [difference.block]
+def _that_count(graph: CourseGraph, tree: Tree) -> Tree:
+    """Return *tree* without what is below blocks that are no aggregators: whoever sees it, it is not counted."""
+    whole = {key for key, mode in zip(graph.keys, graph.modes, strict=True) if mode is not CompletionMode.AGGREGATOR}
+    found, todo = dict[str, Counter[str]](), [graph.keys[0]]
     while todo:
-        parents = above.get(todo.pop(), [])
-        todo += [each for each in parents if each not in ancestors]
-        ancestors.update(parents)
-    return any(each not in theirs for each in ancestors)
+        key = todo.pop()
+        if key not in found:
+            found[key] = Counter() if key in whole else tree.get(key, Counter())
+            todo += found[key]
+    return found
 
 
 def _below(tree: Tree, key: str) -> set[str]:
@@ -171,6 +165,52 @@ def _below(tree: Tree, key: str) -> set[str]:
             found.add(each)
             todo += tree.get(each, ())
     return found
+
+
+class _PassedOver:
+    """The blocks that the LMS shows because it never came to ask whether to.
+
+    It asks its rules about a block after all parents of it, and never comes to a parent all of whose own are hidden. So
+    nothing is asked about a block of several parents if one of them is such a parent, nor about what is below that
+    block. To hide it is what its author wants, and what a learner meets who opens it.
+    """
+
+    def __init__(self, graph: CourseGraph, theirs: Tree) -> None:
+        keys, children = graph.keys, graph.children
+        self._theirs = theirs
+        self._split_tests = {key for key, kind in zip(keys, graph.types, strict=True) if kind == SPLIT_TEST}
+        # A split test gives way to its children: their parents are its own.
+        self._above: dict[str, set[str]] = {key: set() for key in keys}
+        for block, below in enumerate(children):
+            gives_way = block and keys[block] in self._split_tests
+            for child in below:
+                self._above[keys[child]] |= self._above[keys[block]] if gives_way else {keys[block]}
+
+    def __contains__(self, key: str) -> bool:
+        asked, todo = set[str](), [key]
+        while todo:
+            above = self._above.get(todo.pop(), set())
+            if any(self._is_out_of_reach(parent) for parent in above):
+                return True
+            # What is hidden was parted from its children when its turn came.
+            found = above & self._theirs.keys() - asked
+            asked |= found
+            todo += found
+        return False
+
+    def without_split_tests(self, theirs: Tree) -> Tree:
+        """Return *theirs* as it were had those split tests given way that were passed over."""
+        tree = {key: Counter(below) for key, below in theirs.items()}
+        for key in theirs:  # parents first
+            if key in self._split_tests and key in self:
+                branches = tree.pop(key)
+                for below in tree.values():
+                    for _ in range(below.pop(key, 0)):
+                        below.update(branches)
+        return tree
+
+    def _is_out_of_reach(self, key: str) -> bool:
+        return key not in self._theirs and not self._above[key] & self._theirs.keys()
 
 
 class _Rules:

@@ -11,6 +11,7 @@ import lms_counters
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from lms.djangoapps.course_blocks.transformers.split_test import SplitTestTransformer
 from lms.djangoapps.course_blocks.transformers.start_date import StartDateTransformer
 from lms.djangoapps.course_blocks.transformers.visibility import VisibilityTransformer
 from xmodule.modulestore.django import modulestore
@@ -20,7 +21,7 @@ from completion_aggregator.platforms.openedx import content, exact, gating, lms,
 from completion_aggregator.platforms.openedx.parity import NOT_FILTERED, PASSED_OVER, VISITED, Comparison, Difference
 from completion_aggregator.platforms.openedx.platform import OpenEdxPlatform
 from tests.platforms.openedx.authoring import KEY, author, block, partition, split_test
-from tests.platforms.openedx.people import cohort, draw, enroll, give_role, learner
+from tests.platforms.openedx.people import cohort, draw, enroll, give_role, learner, tag
 
 pytestmark = pytest.mark.django_db
 
@@ -222,6 +223,67 @@ def test_a_block_of_two_parents_that_the_lms_passes_over_is_expected() -> None:
     assert compare(ann) == Comparison(ann.pk, (), (PASSED_OVER,))
     with lms_counters.switched(skipped_blocks_count_as_visited=True):
         assert compare(ann) == Comparison(ann.pk, (), ())
+
+
+def test_a_split_test_that_the_lms_passes_over_is_expected() -> None:
+    inner = split_test("inner", 101, {1: block("vertical", "one", block("html", "a"))})
+    shared = split_test("outer", 101, {1: inner, 2: block("html", "b")}, block("html", "c"))
+    author(
+        block("chapter", "hidden", block("sequential", "below", shared), visible_to_staff_only=True),
+        block("chapter", "seen", shared, block("html", "text")),
+        partitions=(partition(101, 1, 2, scheme="random"),),
+    )
+    ann = learner("ann")
+    tag(ann, KEY, 101, 1)
+
+    assert compare(ann) == Comparison(ann.pk, (), (PASSED_OVER,))
+    with lms_counters.switched(skipped_blocks_count_as_visited=True):
+        assert compare(ann) == Comparison(ann.pk, (), ())
+
+
+def test_below_a_split_test_what_the_lms_shows_is_told(forgetful: None) -> None:
+    branch = block("vertical", "one", block("html", "secret", visible_to_staff_only=True))
+    author(split_test("split", 101, {1: branch}), partitions=(partition(101, 1, 2, scheme="random"),))
+    ann = learner("ann")
+    tag(ann, KEY, 101, 1)
+
+    (difference,) = compare(ann).differences
+    assert (difference.block, difference.parent) == (key("html", "secret"), key("vertical", "one"))
+
+
+def test_a_split_test_that_stays_for_another_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SplitTestTransformer, "transform", lambda *_: None)
+    author(split_test("split", 101, {}, block("html", "a")), partitions=(partition(101, 1, 2, scheme="random"),))
+
+    found = compare(learner("ann"))
+    assert {each.block for each in found.differences} == {key("split_test", "split"), key("html", "a")}
+    assert found.expected == ()
+
+
+def test_a_block_with_a_hidden_parent_is_asked_about_and_told(forgetful: None) -> None:
+    later = timezone.now() + timedelta(days=9)
+    shared = block("vertical", "shared", block("html", "a"), visible_to_staff_only=True)
+    author(block("chapter", "hidden", shared, start=later), block("chapter", "seen", shared))
+
+    (difference,) = compare(learner("ann")).differences
+    assert (difference.block, difference.parent) == (key("vertical", "shared"), key("chapter", "seen"))
+
+
+@pytest.mark.parametrize("mode", ["completable", "excluded"])
+def test_what_is_below_a_bank_that_is_no_aggregator_is_not_compared(settings: Any, mode: str) -> None:
+    settings.COMPLETION_AGGREGATOR_COMPLETION_MODES = {"library_content": mode}
+    problems = [block("html", f"p{n}") for n in range(3)]
+    author(block("library_content", "bank", block("vertical", "unit", *problems), block("html", "b"), max_count=1))
+
+    for name in ("ann", "ben", "cid"):
+        assert compare(user := learner(name)) == Comparison(user.pk, (), ())
+
+
+def test_a_bank_that_is_completed_by_viewing_it_is_no_aggregator(settings: Any) -> None:
+    settings.MARK_LIBRARY_CONTENT_BLOCK_COMPLETE_ON_VIEW = True
+    author(block("library_content", "bank", *(block("html", f"p{n}") for n in range(3)), max_count=1))
+
+    assert compare(ann := learner("ann")) == Comparison(ann.pk, (), ())
 
 
 def test_what_was_published_meanwhile_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,9 @@ def sights_of(user_ids: list[int]) -> Mapping[int, Sight]:
     return found
 
 
-def check(plan: Plan, people: list[Somebody], times: list[datetime], **switches: Any) -> None:
+def check(
+    plan: Plan, people: list[Somebody], times: list[datetime], *, passing_over: bool = False, **switches: Any
+) -> None:
     """Compare the trees of all these learners at all these moments."""
     with an_lms(**switches):
         course = plan.author()
@@ -89,6 +91,8 @@ def check(plan: Plan, people: list[Somebody], times: list[datetime], **switches:
                     found = parity.compare(PLATFORM, KEY, user.pk, clock=lms_counters.now)
                     assert found.differences == ()
                     assert parity.NOT_FILTERED not in found.expected or switches
+                    # What is excused is not compared: only where it is what is tried.
+                    assert parity.PASSED_OVER not in found.expected or passing_over
         # Compared once each: what is looked at twice was different at first.
         assert lms_counters.counts["get_course_blocks"] == len(users) * len(times)
         assert lms_counters.counts["get_course_in_cache"] == 1
@@ -109,6 +113,14 @@ def test_in_trees_we_count_what_the_lms_shows(plan: Plan, people: list[Somebody]
 @given(courses(), some_learners, some_moments)
 def test_in_graphs_we_count_what_the_lms_shows(plan: Plan, people: list[Somebody], times: list[datetime]) -> None:
     check(plan, people, times, skipped_blocks_count_as_visited=True)
+
+
+@also_tried
+@given(courses(), some_learners, some_moments)
+def test_in_graphs_nothing_differs_but_what_the_lms_passes_over(
+    plan: Plan, people: list[Somebody], times: list[datetime]
+) -> None:
+    check(plan, people, times, passing_over=True)
 
 
 @also_tried

@@ -11,15 +11,19 @@ def in_topological_order(start, parents_of, children_of, accepts=None, *, below_
     parents is never reached. The structure may change while this runs: relations are asked for as they are then.
     """
     accepts = accepts or (lambda key: True)
+    within = _below(start, children_of) if lms_counters.switches["skipped_blocks_count_as_visited"] else None
     yielded = {}
     stack = [start]
     while stack:
         key = stack.pop()
         parents = parents_of(key) if key != start else []
+        if within is not None:
+            # Blocks that an earlier pass has cut off count as visited too.
+            parents = [parent for parent in parents if parent in within]
         if key in yielded or any(parent not in yielded for parent in parents):
             continue
         passed_over = key != start and not below_rejected and not any(yielded[parent] for parent in parents)
-        if passed_over and not lms_counters.switches["skipped_blocks_count_as_visited"]:
+        if passed_over and within is None:
             continue
         stack.extend(reversed(children_of(key)))
         if passed_over:
@@ -46,3 +50,13 @@ def in_post_order(start, children_of, accepts=None):
         if key not in visited:
             visited.add(key)
             yield key
+
+
+def _below(start, children_of):
+    found, stack = set(), [start]
+    while stack:
+        key = stack.pop()
+        if key not in found:
+            found.add(key)
+            stack.extend(children_of(key))
+    return found
