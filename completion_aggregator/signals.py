@@ -66,9 +66,9 @@ def name_remembered(
 def name_followed(sender: Any, instance: AbstractBaseUser, **_: Any) -> None:
     """Let what waits for a user who has another name now wait for that name, in the transaction that changes it."""
     if before := instance.__dict__.pop(_BEFORE, None):
-        api.learner_renamed(before, instance.get_username())
+        api.learner_renamed(before, instance.get_username(), instance.pk)
 
 
 def user_deleted(sender: Any, instance: AbstractBaseUser, **_: Any) -> None:
     """Delete what waits for a user who is gone; all else of ours goes with the user."""
-    api.learner_deleted(instance.get_username())
+    api.learner_deleted(instance.get_username(), instance.pk)

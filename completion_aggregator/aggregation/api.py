@@ -20,6 +20,7 @@ from completion_aggregator.aggregation import (
     changes,
     contents,
     deliveries,
+    population,
     progress,
     reconcile,
     renewal,
@@ -173,7 +174,7 @@ content_graphs = contents.graphs_of
 keep_content = contents.keep
 settle_changes = settlement.settle_changes
 learner_renamed = stale.rename
-learner_deleted = stale.delete_of
+learner_deleted = stale.delete_named
 holdings = retirement.holdings
 retire = retirement.retire
 retire_name = retirement.retire_name
@@ -252,7 +253,7 @@ class Status:
 
 def completion_changed(user: AbstractBaseUser, course_key: CourseKey, block_key: UsageKey) -> None:
     """Mark a completion stale; in synchronous mode also refresh that learner and course once it is committed."""
-    stale.mark(user.get_username(), course_key, block_key)
+    stale.mark(user.get_username(), course_key, block_key, user_id=user.pk)
     if not setting("ASYNC_AGGREGATION"):
         _refresh_on_commit(_LearnerRefresh(user.get_username(), course_key))
 
@@ -280,7 +281,7 @@ def sights_changed(course_key: CourseKey, user_ids: Collection[int], *, learning
     """
     stored = state.stored_among(course_key, user_ids)
     names = standings.usernames([user_id for user_id in user_ids if user_id in learning or user_id in stored])
-    stale.mark_learners(course_key, list(names.values()))
+    stale.mark_learners(course_key, list(names.values()), user_ids={name: pk for pk, name in names.items()})
 
 
 def completion_mode(course_key: CourseKey, block_key: UsageKey) -> CompletionMode | None:
@@ -312,7 +313,12 @@ def mark_course_stale(
     ids = iter(user_ids) if user_ids is not None else get_platform().enrolled_user_ids(course_key)
     marked = 0
     while batch := list(islice(ids, batch_size)):
-        marked += stale.mark_many(course_key, dict.fromkeys(standings.usernames(batch).values()), force=force)
+        names = standings.usernames(batch)
+        if user_ids is None:
+            marked += population.mark(course_key, names, forced=names if force else ())
+        else:
+            named = {name: user_id for user_id, name in names.items()}
+            marked += stale.mark_many(course_key, dict.fromkeys(named), user_ids=named, force=force)
     return marked
 
 

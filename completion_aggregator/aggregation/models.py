@@ -158,6 +158,8 @@ class StaleCompletion(TimeStampedModel):
     block_key = UsageKeyField(max_length=255, case_sensitive=True, null=True, blank=True)
     force = models.BooleanField(default=False)
     resolved = models.BooleanField(default=False)
+    # Null where others wrote the row. Last, where databases add it without touching the rows.
+    user_id = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         app_label = "completion_aggregator"

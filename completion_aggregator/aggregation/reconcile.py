@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import leaves, seen, stale, state
+from completion_aggregator.aggregation import leaves, population, seen, stale, state
 from completion_aggregator.aggregation.attempts import again, isolating
 from completion_aggregator.aggregation.batch import Differences, differences_of, gather, groups_of
 from completion_aggregator.aggregation.courses import Course, bounded, looked_at_course
@@ -108,11 +108,11 @@ def reconcile(
     Raises UnknownCourse or InvalidCourse.
     """
     course = again(lambda: looked_at_course(course_key))
-    population = again(lambda: Population(course_key, course.graph.keys[0]))
+    everybody = again(lambda: Population(course_key, course.graph.keys[0]))
     size = bounded(setting("BATCH_SIZE"), len(course.leaves))
     left = limit
     while left is None or left > 0:
-        found = again(partial(population.after, after, size if left is None else min(size, left)))
+        found = again(partial(everybody.after, after, size if left is None else min(size, left)))
         parts = isolating(
             partial(_compared, course_key, mark=mark),
             list(found.names.items()),
@@ -243,9 +243,7 @@ def _with_rows(states: Mapping[int, State], kinds: Mapping[str, set[int]], diffe
 def _mark(
     course_key: CourseKey, names: Mapping[int, str], user_ids: Collection[int], *, forced: Collection[int]
 ) -> None:
-    for force in (False, True):
-        chosen = [names[user_id] for user_id in sorted(user_ids) if (user_id in forced) is force]
-        stale.mark_many(course_key, dict.fromkeys(chosen), force=force)
+    population.mark(course_key, {user_id: names[user_id] for user_id in sorted(user_ids)}, forced=forced)
 
 
 def _failed(course_key: CourseKey, learner: _Learner, error: Exception, *, mark: bool) -> Findings:
@@ -253,5 +251,5 @@ def _failed(course_key: CourseKey, learner: _Learner, error: Exception, *, mark:
     user_id, name = learner
     log.warning("not compared course=%s user=%s", course_key, user_id, exc_info=error)
     if mark:
-        again(lambda: stale.mark_learners(course_key, [name]))
+        again(lambda: population.mark(course_key, {user_id: name}))
     return Findings(failed=1)

@@ -14,13 +14,14 @@ from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import events, leaves, seen, stale, state, thresholds
+from completion_aggregator.aggregation import events, leaves, population, seen, stale, state, thresholds
 from completion_aggregator.aggregation.attempts import TRIES, again, isolating
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
 from completion_aggregator.aggregation.courses import Course, batch_of, open_course
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.aggregation.renewal import opened
 from completion_aggregator.aggregation.stale import Claim
+from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.ports import Sight, get_platform
@@ -101,7 +102,7 @@ def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: b
     start = perf_counter()
     ids = again(lambda: stale.user_ids(usernames))
     nobody = [name for name in usernames if name not in ids]
-    unknown = again(lambda: stale.resolve_unknown(course_key, nobody, now=timezone.now()))
+    unknown = again(lambda: population.readdress(course_key, nobody, now=timezone.now()))
     # Nothing of a batch that fails is stored, and its rows stay unresolved.
     parts = isolating(
         lambda names: _persisting(course_key, {name: ids[name] for name in names}, wait=wait),
@@ -159,6 +160,7 @@ def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *
     now = timezone.now()
     locked = {each.user_id: each for each in state.lock(course.row.pk, list(ids.values()), wait=wait)}
     claims = stale.claim(course.key, {name: user_id for name, user_id in ids.items() if user_id in locked})
+    _tidy_up(course, ids, locked, claims)
     if visited is not None:
         # What came to wait after the visit began waits on: it may speak of what the visit did not see.
         claims = {user_id: visited.claims[user_id] for user_id in claims if user_id in visited.claims}
@@ -183,3 +185,14 @@ def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *
         rebuilt=batch.rebuilt,
         mended=batch.mended,
     )
+
+
+def _tidy_up(course: Course, ids: Mapping[str, int], locked: Mapping[int, State], claims: Mapping[int, Claim]) -> None:
+    """Leave no empty row of whom nothing waits for, as of who was just retired; have rows of others wait for them."""
+    idle = locked.keys() - claims.keys()
+    state.remove_empty(course.row.pk, [locked[user_id] for user_id in idle])
+    others = idle | {user_id for user_id, claim in claims.items() if claim.of_others}
+    if others:
+        names, now = [name for name, user_id in ids.items() if user_id in others], timezone.now()
+        # Once this is committed: a request that renames somebody waits for no worker.
+        transaction.on_commit(lambda: again(lambda: population.readdress(course.key, names, now=now)), robust=True)

@@ -12,14 +12,13 @@ from django.db.models import Model, QuerySet
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import stale
-from completion_aggregator.aggregation.attempts import again
+from completion_aggregator.aggregation.attempts import TRIES, again
 from completion_aggregator.aggregation.models import (
     AggregatedCourse,
     Aggregator,
     CourseProgress,
     Crossing,
     Delivery,
-    StaleCompletion,
 )
 from completion_aggregator.ports import get_platform
 
@@ -44,8 +43,8 @@ class Holdings:
 
 def holdings(username: str) -> Holdings:
     """Count what is ours of the learner of this name; whoever has it no more may still have stale rows."""
-    queue = Holdings(stale=StaleCompletion.objects.filter(username=username).count())
     user_id = stale.user_ids([username]).get(username)
+    queue = Holdings(stale=stale.count_of(username, user_id))
     if user_id is None:
         return queue
     return queue + Holdings(
@@ -62,11 +61,11 @@ def retire(user: AbstractBaseUser) -> Holdings:
     Nothing comes back by itself, unless she is still enrolled or her completions change after this. Completions are
     not ours to remove.
     """
-    removed = retire_name(user.get_username())
-    for course_id in _courses_with_state(user.pk):
-        removed += again(partial(_retire_from, course_id, user.pk))
-    removed += Holdings(tallies=_delete(Aggregator.objects.filter(user_id=user.pk)))
-    log.info("retired user=%s rows=%s", user.pk, removed)
+    username, user_id = user.get_username(), user.pk
+    removed = _remove(username, user_id)
+    if connection.in_atomic_block:
+        # A transaction may go on seeing what it saw at first, and not what a worker has committed since.
+        transaction.on_commit(lambda: _remove(username, user_id))
     return removed
 
 
@@ -83,15 +82,37 @@ def reassign(username: str, to: AbstractBaseUser) -> tuple[Holdings, list[Course
     """
     user = _user(username)
     courses = _courses_of(username, user)
+    heir = {to.get_username(): to.pk}
     with transaction.atomic():
         for course_key in courses:
-            stale.mark_many(course_key, {to.get_username(): None})
-        StaleCompletion.objects.filter(username=username, resolved=False).update(username=to.get_username())
+            stale.mark_many(course_key, dict.fromkeys(heir), user_ids=heir)
+        stale.hand_over(username, None if user is None else user.pk, to=to.get_username(), to_id=to.pk)
     removed = retire_name(username) if user is None else retire(user)
     for course_key in courses:
         if user is not None and get_platform().is_enrolled(course_key, user.pk):
-            stale.mark_learners(course_key, [user.get_username()])
+            name = user.get_username()
+            stale.mark_learners(course_key, [name], user_ids={name: user.pk})
     return removed, courses
+
+
+def _remove(username: str, user_id: int) -> Holdings:
+    """Remove everything of a learner, again and again until nothing is found.
+
+    Who had a row of hers locked may have marked her meanwhile. Rows of the queue go last, after the lock, as a worker
+    takes them; one that has claimed some before they went, in a course that was new, is found in the next round.
+    """
+    removed = Holdings()
+    for _ in range(TRIES):
+        gone = Holdings()
+        for course_id in _courses_with_state(user_id):
+            gone += again(partial(_retire_from, course_id, user_id))
+        gone += Holdings(tallies=again(lambda: _delete(Aggregator.objects.filter(user_id=user_id))))
+        gone += Holdings(stale=again(lambda: stale.delete_of(username, user_id)))
+        if gone == Holdings():
+            break
+        removed += gone
+    log.info("retired user=%s rows=%s", user_id, removed)
+    return removed
 
 
 def _user(username: str) -> AbstractBaseUser | None:
@@ -100,7 +121,7 @@ def _user(username: str) -> AbstractBaseUser | None:
 
 
 def _courses_of(username: str, user: AbstractBaseUser | None) -> list[CourseKey]:
-    found: set[CourseKey | None] = set(stale.courses_waiting_for(username))
+    found: set[CourseKey | None] = {*stale.courses_waiting_for(username, None if user is None else user.pk)}
     if user is not None:
         found.update(Aggregator.objects.filter(user_id=user.pk).values_list("course_key", flat=True).distinct())
         found.update(CourseProgress.objects.filter(user_id=user.pk).values_list("course__course_key", flat=True))

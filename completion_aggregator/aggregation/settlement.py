@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation import changes, renewal, stale, state
+from completion_aggregator.aggregation import changes, population, renewal, stale, state
 from completion_aggregator.aggregation.attempts import again, isolating
 from completion_aggregator.aggregation.batch import tree_of
 from completion_aggregator.aggregation.courses import KnownCourse, known_course, views_of
@@ -83,15 +83,15 @@ def settle(course_key: CourseKey) -> Iterator[Settled]:
     Raises UnknownCourse or InvalidCourse.
     """
     course = again(lambda: known_course(course_key))
-    population = again(lambda: Population(course_key, course.graph.keys[0]))
-    found = again(lambda: population.after(0, setting("BATCH_SIZE")))
+    everybody = again(lambda: Population(course_key, course.graph.keys[0]))
+    found = again(lambda: everybody.after(0, setting("BATCH_SIZE")))
     while found.last is not None:
         yield from isolating(
             partial(_settle, course),
             list(found.names.items()),
             at_fault=partial(_told_by_refresh, course),
         )
-        found = again(partial(population.after, found.last, setting("BATCH_SIZE")))
+        found = again(partial(everybody.after, found.last, setting("BATCH_SIZE")))
 
 
 def _settle(course: KnownCourse, learners: Sequence[_Learner]) -> Settled:
@@ -104,7 +104,7 @@ def _marked(course: KnownCourse, names: Mapping[int, str]) -> int:
     """Compare some learners, whom no worker is at meanwhile: what it does with older content is seen here."""
     if get_platform().asks_one_by_one(course.key, course.graph):
         # To look costs as much as to refresh, and writes to the LMS, which is not to be done twice.
-        return _mark(course.key, list(names.values()))
+        return _mark(course.key, names)
     user_ids, now = list(names), timezone.now()
     with transaction.atomic():
         locked = state.lock(course.row.pk, user_ids, wait=True) if course.row.pk else []
@@ -116,7 +116,7 @@ def _marked(course: KnownCourse, names: Mapping[int, str]) -> int:
             state.set_valid_until(course.row.pk, learners, moment)
         dated = {user_id for learners in dates.values() for user_id in learners}
         settled = {each for each in same if states[each].valid_until == sights[each].valid_until} | dated
-        return _mark(course.key, [name for user_id, name in names.items() if user_id not in settled])
+    return _mark(course.key, {user_id: name for user_id, name in names.items() if user_id not in settled})
 
 
 def _seeing_the_same(course: KnownCourse, states: Mapping[int, State], sights: Mapping[int, Sight]) -> list[int]:
@@ -134,16 +134,17 @@ def _new_dates(
     return {moment: [each for each in moved if sights[each].valid_until == moment] for moment, _ in moments}
 
 
-def _mark(course_key: CourseKey, names: Collection[str]) -> int:
+def _mark(course_key: CourseKey, names: Mapping[int, str]) -> int:
     """Mark learners, but for those of whom something waits already: its refresh looks at the tree anyway."""
     if not names:
         return 0
-    waiting = stale.waiting_among(course_key, names)
-    return stale.mark_many(course_key, {name: None for name in names if name not in waiting})
+    user_ids = {name: user_id for user_id, name in names.items()}
+    waiting = stale.waiting_among(course_key, user_ids, user_ids=user_ids)
+    return population.mark(course_key, {pk: name for pk, name in names.items() if name not in waiting})
 
 
 def _told_by_refresh(course: KnownCourse, learner: _Learner, error: Exception) -> Settled:
     """Mark a learner of whom the platform cannot tell what she sees: a refresh counts such failures."""
     user_id, name = learner
     log.warning("not compared course=%s user=%s", course.key, user_id, exc_info=error)
-    return Settled(course.key, 1, again(lambda: _mark(course.key, [name])))
+    return Settled(course.key, 1, again(lambda: _mark(course.key, {user_id: name})))

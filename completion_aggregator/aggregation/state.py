@@ -68,7 +68,7 @@ _LOCK_MYSQL: Final = (
     f"SELECT STRAIGHT_JOIN {', '.join(f'p.{name}' for name in COLUMNS)}"
     f" FROM JSON_TABLE(%s, '$[*]' COLUMNS (user_id BIGINT PATH '$')) j"
     f" JOIN {TABLE} p ON p.course_id = %s AND p.user_id = j.user_id"
-    " WHERE p.set_aside_at IS NULL FOR UPDATE"
+    " WHERE (p.set_aside_at IS NULL OR %s) FOR UPDATE"
 )
 
 
@@ -83,15 +83,17 @@ def ensure(course_id: int, user_ids: Collection[int]) -> None:
     upsert(TABLE, (*_KEY, *_FIRST), _KEY, new, update=())
 
 
-def lock(course_id: int, user_ids: Collection[int], *, wait: bool = False) -> list[State]:
+def lock(course_id: int, user_ids: Collection[int], *, wait: bool = False, aside: bool = False) -> list[State]:
     """Lock and return the rows of these learners; without *wait*, of those that no other worker has.
 
-    Learners who are set aside are left out. The lock lasts until the transaction ends, however it ends.
+    Learners who are set aside are left out without *aside*. The lock lasts until the transaction ends, however it ends.
     """
     skip = not wait and connection.features.has_select_for_update_skip_locked
     if connection.vendor == "mysql":
-        return _lock_mysql(course_id, user_ids, skip=skip)
-    rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids, set_aside_at__isnull=True)
+        return _lock_mysql(course_id, user_ids, skip=skip, aside=aside)
+    rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids)
+    if not aside:
+        rows = rows.filter(set_aside_at__isnull=True)
     rows = rows.select_for_update(skip_locked=skip).order_by("user_id")
     return [_state(row) for row in rows.values_list(*COLUMNS)]
 
@@ -142,6 +144,13 @@ def store(course_id: int, states: Sequence[State], *, now: datetime) -> None:
     upsert(TABLE, columns, _KEY, rows)
 
 
+def remove_empty(course_id: int, states: Collection[State]) -> None:
+    """Remove those of these locked rows that are as ``ensure`` made them: they hold nothing."""
+    empty = [each.user_id for each in states if each == State.new(each.user_id)]
+    if empty:
+        CourseProgress.objects.filter(course_id=course_id, user_id__in=empty)._raw_delete(connection.alias)
+
+
 def record_failure(course_id: int, user_id: int, error: str) -> bool:
     """Count a failed refresh; set the learner aside after ``MAX_ATTEMPTS``. Return whether that happened."""
     row = CourseProgress.objects.filter(course_id=course_id, user_id=user_id)
@@ -187,9 +196,12 @@ def mark_expired(*, now: datetime) -> int:
 def _mark_expired(course: AggregatedCourse, *, now: datetime) -> int:
     model, marked = get_user_model(), 0
     for user_ids in _due(course.pk, now=now):
-        names = model._default_manager.filter(pk__in=user_ids).values_list(model.USERNAME_FIELD, flat=True)
         with transaction.atomic():
-            marked += stale.mark_many(course.course_key, dict.fromkeys(names), now=now)
+            # Whoever was retired since has no row any more; who is retired now waits, and then removes the mark.
+            there = [each.user_id for each in lock(course.pk, user_ids, wait=True, aside=True)]
+            named = model._default_manager.filter(pk__in=there).values_list(model.USERNAME_FIELD, "pk")
+            ids = dict(named)
+            marked += stale.mark_many(course.course_key, dict.fromkeys(ids), user_ids=ids, now=now)
             # Marked once is enough: the refresh works out the next date.
             CourseProgress.objects.filter(course_id=course.pk, user_id__in=user_ids).update(valid_until=None)
     return marked
@@ -201,9 +213,10 @@ def _due(course_id: int, *, now: datetime) -> Iterator[list[int]]:
         yield user_ids
 
 
-def _lock_mysql(course_id: int, user_ids: Collection[int], *, skip: bool) -> list[State]:
+def _lock_mysql(course_id: int, user_ids: Collection[int], *, skip: bool, aside: bool) -> list[State]:
     with connection.cursor() as cursor:
-        cursor.execute(_LOCK_MYSQL + (" SKIP LOCKED" if skip else ""), [json.dumps(sorted(user_ids)), course_id])
+        statement = _LOCK_MYSQL + (" SKIP LOCKED" if skip else "")
+        cursor.execute(statement, [json.dumps(sorted(user_ids)), course_id, aside])
         states = [_state(tuple(map(_read, row))) for row in cursor.fetchall()]
     return [replace(each, unnumbered=bool(each.unnumbered), begun=bool(each.begun)) for each in states]
 

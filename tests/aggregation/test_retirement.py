@@ -102,6 +102,16 @@ def test_retirement_takes_the_names_that_the_database_takes_for_equal(platform: 
     assert names() == (["ben"] if vendor == "mysql" else ["ANA", "ben"])
 
 
+def test_retirement_leaves_what_waits_under_the_name_for_somebody_else(platform: FakePlatform) -> None:
+    ana, ben = two(platform)
+    StaleCompletion.objects.create(username="ana", user_id=ben.pk, course_key=KEY)
+    StaleCompletion.objects.create(username="ben", user_id=ana.pk, course_key=KEY)
+    assert api.holdings("ana").stale == api.retire(ana).stale == 3
+    assert sorted(StaleCompletion.objects.values_list("username", "user_id").distinct()) == [
+        ("ana", ben.pk), ("ben", ben.pk),
+    ]  # fmt: skip
+
+
 def test_the_command_says_what_goes(platform: FakePlatform) -> None:
     ana, _ = two(platform)
     rows_ = "8 tallies, 1 completion vectors, 1 thresholds reached, 1 deliveries of these, 2 rows of the queue"

@@ -69,7 +69,7 @@ def test_c6_a_worker_killed_between_making_room_and_locking_leaves_nothing_wrong
     ana = learner(platform, "ana")
     complete(ana, "a")
     # What locks the learner's row; on SQLite the transaction itself does, and claiming is the first thing in it.
-    lock = f"SELECT id, username, block_key, {quoted('force')}"
+    lock = f"SELECT id, username, user_id, block_key, {quoted('force')}"
 
     killed_before(lock)
 
@@ -83,7 +83,7 @@ def test_c6_a_worker_killed_between_making_room_and_locking_leaves_nothing_wrong
 @pytest.mark.parametrize(
     "text",
     [
-        "SELECT id, username, block_key",
+        "SELECT id, username, user_id, block_key",
         "FROM completion_blockcompletion",
         "INSERT INTO completion_aggregator_aggregator",
         "INSERT INTO completion_aggregator_courseprogress",
