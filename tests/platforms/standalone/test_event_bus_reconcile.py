@@ -1,4 +1,5 @@
 import json
+import re
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +13,8 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
 from completion_aggregator.aggregation.models import StaleCompletion
-from completion_aggregator.platforms.standalone.event_bus import lms_api
-from completion_aggregator.platforms.standalone.models import LmsUser
+from completion_aggregator.platforms.standalone.event_bus import lms_api, places
+from completion_aggregator.platforms.standalone.models import Course, LmsUser
 from tests.platforms.standalone.builders import KEY, course, facts, learner, stale_rows, usage
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +48,7 @@ class Lms:
         if (parts.path, asked["course_id"], asked["depth"]) != ("/api/courses/v1/blocks/", str(KEY), "all"):
             return 400, {}, {"field_errors": {}}
         if asked["username"] not in self.completions:
-            return 404, {}, {"developer_message": "Requesting user cannot view as another user."}
+            return 404, {}, {"developer_message": f"Requested user '{asked['username']}' does not exist."}
         return 200, {}, {"root": usage("course", "course"), "blocks": self._blocks(asked["username"])}
 
     def _blocks(self, username: str) -> dict[str, dict[str, Any]]:
@@ -283,18 +284,74 @@ def test_a_refusal_for_one_learner_holds_up_nobody(class_of_two, lms, reconcile,
     assert lms.asked == ["ana", "ben"]
 
 
-def test_refusals_for_one_learner_after_the_other_end_it_and_they_are_asked_for_again(class_of_two, lms, reconcile):
-    for number, name in enumerate(("cem", "dia", "eva", "fay"), start=3):
+REST = ("ben", "cem", "dia", "eva", "fay")
+
+
+@pytest.fixture
+def class_of_seven(class_of_two, lms):
+    """Five more, of whom nobody has done anything."""
+    for number, name in enumerate((*REST[1:], "gus"), start=3):
         LmsUser.objects.create(lms_id=number, user=learner(name), named_at=datetime.now(UTC))
         lms.completions[name] = {}
-    lms.refused = dict.fromkeys(("ben", "cem", "dia", "eva", "fay"), 403)
-    with pytest.raises(
-        CommandError, match="5 learners, one behind the other: the LMS refuses with status 403"
-    ) as error:
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (400, "the LMS refuses with status 400"),
+        (403, "the LMS refuses with status 403"),
+        (404, "status 404: the LMS does not have the course"),
+        (429, "no answer in 5 attempts: status 429"),
+        (502, "no answer in 5 attempts: status 502"),
+    ],
+)
+def test_no_answer_for_one_learner_after_the_other_ends_it_and_they_are_asked_for_again(
+    class_of_seven, lms, reconcile, waits, status, why
+):
+    lms.refused = dict.fromkeys(REST, status)
+    with pytest.raises(CommandError, match=f"5 learners, one behind the other: {why}") as error:
         reconcile()
-    assert error.value.returncode == 2
+    assert (error.value.returncode, lms.asked[-1]) == (2, "fay")
     lms.refused = {}
-    assert reconcile() == (0, summary(5))
+    assert reconcile() == (0, summary(6))
+
+
+def test_an_lms_that_is_down_is_not_waited_for_once_for_each_learner(class_of_seven, lms, reconcile, waits):
+    url, lms.url = lms.url, "http://127.0.0.1:9"
+    with pytest.raises(CommandError, match="5 learners, one behind the other: no answer in 5 attempts: Connect"):
+        reconcile()
+    assert sum(waits) == 5 * 30
+    lms.url = url
+    assert reconcile() == (0, summary(7))
+
+
+def test_answers_that_are_none_for_one_learner_after_the_other_end_it(class_of_seven, lms, reconcile):
+    lms.body = b"<html>We are back soon.</html>"
+    with pytest.raises(CommandError, match="5 learners, one behind the other: the answer is not that of the"):
+        reconcile()
+    assert lms.asked == ["ana", *REST[:4]]
+
+
+def test_a_row_of_learners_whom_the_lms_does_not_know_holds_up_nobody(class_of_seven, lms, reconcile):
+    unknown = get_user_model().objects.filter(username__in=REST)
+    for name in REST:
+        del lms.completions[name]
+    assert reconcile() == (1, summary(7, unanswered=unknown.order_by("pk").values_list("pk", flat=True)))
+    assert lms.asked == ["ana", *REST, "gus"]
+
+
+def test_a_course_that_is_none_of_ours_is_an_error(lms, reconcile):
+    with pytest.raises(CommandError, match=f"There is no course {re.escape(str(KEY))}.") as error:
+        reconcile()
+    assert (error.value.returncode, lms.asked) == (2, [])
+
+
+def test_in_a_course_that_was_never_imported_nobody_is_marked(class_of_two, lms, reconcile):
+    Course.objects.update(current=None)
+    places._with_content.clear()
+    lms.completions["ana"] = {ONE: 0.5}
+    assert reconcile() == (0, summary(2, differing=1, differences=1, mended=1))
+    assert (facts()["ana", ONE], stale_rows()) == (0.5, set())
 
 
 def test_the_clock_of_the_lms_dates_nothing_into_the_future(class_of_two, lms, reconcile):

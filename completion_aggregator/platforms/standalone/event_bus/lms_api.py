@@ -37,8 +37,8 @@ class LearnerUnanswered(CompletionAggregatorError):
     """The LMS did not answer for this learner; it may for the next."""
 
 
-class LearnerRefused(LearnerUnanswered):
-    """The LMS refused to answer for this learner; where it refuses one after the other, it refuses us."""
+class LearnerUnknown(LearnerUnanswered):
+    """The LMS has nobody of this name, and says so: it is there, and answers us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class BlocksApi:
                 return _read(answer, body, timedelta(seconds=time.monotonic() - started))
             why = f"status {answer.status_code}"
             if answer.status_code != TOO_MANY and answer.status_code < 500:
-                raise _refusal(answer)
+                raise _refusal(answer, body, username)
             pause = _retry_after(answer) or FIRST_PAUSE * 2**attempt
         raise LearnerUnanswered(f"no answer in {ATTEMPTS} attempts: {why}")
 
@@ -126,14 +126,24 @@ def _body(answer: requests.Response, end: float) -> bytes:
     return bytes(found)
 
 
-def _refusal(answer: requests.Response) -> CompletionAggregatorError:
+def _refusal(answer: requests.Response, body: bytes, username: str) -> CompletionAggregatorError:
     if answer.status_code == 404:
-        return LearnerUnanswered("the LMS does not know the learner, or not in this course")
+        if _names(body, username):
+            return LearnerUnknown("the LMS does not know the learner")
+        return LearnerUnanswered("status 404: the LMS does not have the course, or another site has this address")
     if answer.status_code == 401:
         return UnusableLms("The LMS refuses the token (status 401): it must be of course staff.")
     if answer.status_code >= 400:
-        return LearnerRefused(f"the LMS refuses with status {answer.status_code}; the token must be of course staff")
+        return LearnerUnanswered(f"the LMS refuses with status {answer.status_code}; the token must be of course staff")
     return UnusableLms(f"The LMS answered with status {answer.status_code}.")
+
+
+def _names(body: bytes, username: str) -> bool:
+    """Say whether a 404 is about the learner: "Requested user 'ana' does not exist."."""
+    try:
+        return f"'{username}'" in json.loads(body)["developer_message"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _read(answer: requests.Response, body: bytes, took: timedelta) -> Answer:

@@ -57,9 +57,8 @@ def courses_of(user: Any) -> set[CourseKey]:
     keys = {key for key in (*learnt, *enrolled) if key is not None and key.is_course}
     courses = Course.objects.filter(course_key__in=keys)
     list(courses.filter(current__isnull=True).order_by("pk").select_for_update().values_list("pk"))
-    return {
-        key for key in courses.filter(current__isnull=False).values_list("course_key", flat=True) if key is not None
-    }
+    found = courses.filter(current__isnull=False).values_list("course_key", flat=True)
+    return {key for key in found if key is not None}
 
 
 def _facts_of(user: Any) -> dict[CourseKey, dict[str, Fact]]:

@@ -11,6 +11,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.platforms.standalone.event_bus.lms_api import Answer
+from completion_aggregator.platforms.standalone.event_bus.places import has_content
 from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.imports.courses import UnfitRow, type_in_key
 from completion_aggregator.platforms.standalone.imports.facts import Fact, Pair, store_newest
@@ -59,8 +60,9 @@ def mend(user: Any, course_key: CourseKey, found: list[Difference], *, as_of: da
     facts = dict(_facts(user.pk, course_key, {each.block_key: each.theirs for each in found}, as_of))
 
     def store() -> int:
+        is_refreshed = has_content(course_key)
         written = store_newest(str(course_key), facts, now=as_of).written
-        if written:
+        if written and is_refreshed:  # else its import marks everybody
             aggregation.mark_stale_many(course_key, {user.get_username(): {block for _, block in written}})
         return len(written)
 

@@ -16,15 +16,16 @@ from completion_aggregator.arguments import course_key, seconds
 from completion_aggregator.platforms.standalone.event_bus import reconciling
 from completion_aggregator.platforms.standalone.event_bus.lms_api import (
     BlocksApi,
-    LearnerRefused,
     LearnerUnanswered,
+    LearnerUnknown,
     UnusableLms,
 )
+from completion_aggregator.platforms.standalone.models import Course
 
 SOME_UNANSWERED: Final = 1
 UNUSABLE: Final = 2
-#: Learners one behind the other for whom the LMS refuses to answer, until it is we who are refused.
-REFUSALS: Final = 5
+#: Learners one behind the other for whom the LMS does not answer, until it does so for nobody.
+SILENT: Final = 5
 
 
 @dataclass(slots=True)
@@ -64,6 +65,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Ask for one learner after the other."""
         token = os.environ.get(options["token_env"], "")
+        if not Course.objects.filter(course_key=options["course"]).exists():
+            raise CommandError(f"There is no course {options['course']}.", returncode=UNUSABLE)
         if not token:
             raise CommandError(f"The variable {options['token_env']} holds no token.", returncode=UNUSABLE)
         try:
@@ -95,19 +98,21 @@ class Command(BaseCommand):
         return summary
 
     def _compare(self, users: Any, api: BlocksApi, options: dict[str, Any], *, marker: Path | None) -> Summary:
-        summary, refusals = Summary(), 0
+        summary, silent = Summary(), 0
         for user in users:
             summary.learners += 1
             try:
                 self._one(user, api, options, summary)
-                refusals = 0
+                silent = 0
             except LearnerUnanswered as error:
                 summary.unanswered.append(user.pk)
                 self.stderr.write(f"user {user.pk}: {error}")
-                refusals = refusals + 1 if isinstance(error, LearnerRefused) else 0
-                if refusals >= REFUSALS:
-                    raise UnusableLms(f"{refusals} learners, one behind the other: {error}.") from error
-            if marker is not None and not refusals:  # those refused are asked for again, if this is a row of them
+                silent = 0 if isinstance(error, LearnerUnknown) else silent + 1
+                if silent >= SILENT:
+                    raise UnusableLms(f"{silent} learners, one behind the other: {error}.") from error
+            if (
+                marker is not None and not silent
+            ):  # those not answered for are asked for again, if this is a row of them
                 _write(marker, user.pk)
         return summary
 
