@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from completion.models import BlockCompletion
 from django.contrib.auth import get_user_model
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
@@ -359,8 +359,7 @@ def test_an_unknown_course_waits_longer_each_time_in_sight_and_holds_nobody_up(p
     api.mark_stale("ana", unknown)
     complete(ana, "a")
 
-    with pytest.raises(CommandError, match="1 courses could not be refreshed"):
-        call_command("run_aggregator_service")
+    call_command("run_aggregator_service")
 
     assert tallies(ana)["course"] == (1.0, 5.0)
     (seen,) = api.status().courses
@@ -370,8 +369,7 @@ def test_an_unknown_course_waits_longer_each_time_in_sight_and_holds_nobody_up(p
     for _ in range(3):
         api.take_back()
         assert api.pending_courses() == [unknown]
-        with pytest.raises(CommandError):
-            call_command("run_aggregator_service")
+        call_command("run_aggregator_service")
         (seen,) = api.status().courses
         assert seen.retry_at is not None
         pauses.append(round((seen.retry_at - timezone.now()).total_seconds(), -1))
@@ -478,7 +476,7 @@ def test_a_username_is_found_however_a_stale_row_spells_it(platform: FakePlatfor
     small(platform)
     ana = learner(platform, "Ana")
     complete(ana, "a")
-    waiting().update(username="ANA")
+    waiting().update(username="ANA", user_id=None)
     summary = api.refresh_course(KEY)
 
     # Only MariaDB and MySQL take the two for one name.
