@@ -304,7 +304,6 @@ def test_other_entries_of_the_tracking_log_are_ignored():
         ({"modified": None}, "modified is missing"),
         ({"modified": "2999-01-01T00:00:00Z"}, "modified after the event was sent"),
         ({"modified": at(6).isoformat()}, "modified after the event was sent"),
-        ({"context": {"user_id": 7, "username": "a b"}}, "not a valid username"),
     ],
 )
 def test_what_cannot_be_taken_is_kept_aside_with_the_reason(changes, reason, caplog):
@@ -351,6 +350,23 @@ def test_completions_and_enrollments_of_a_course_to_come_wait_for_its_import():
     assert stale_rows() == {("ana", str(KEY), None)}
     aggregation.refresh_learner("ana", KEY)
     assert aggregation.progress_of(get_user_model().objects.get().pk, KEY).course.earned == 1.0
+
+
+@pytest.mark.parametrize("name", ["ana maria", "jos\u00e9 \u0639\u0644\u064a", "a.b@c+d-e_f"])
+def test_an_account_may_be_called_what_learners_of_an_lms_are_called(name):
+    send(signals.COURSE_ENROLLMENT_CREATED, 0, enrollment=enrollment(person(name=name)))
+    complete("one", context={"user_id": 7, "username": name})
+    assert (accounts(), facts(), rejects()) == ({(7, name)}, {(name, ONE): 1.0}, [])
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00b", " ", "ana ", "<b>", "x" * 151, "\ud800"])
+def test_what_nobody_can_be_called_is_no_name_and_nothing_is_lost_for_it(name):
+    complete("one", context={"user_id": 7, "username": name})
+    send(signals.COURSE_ENROLLMENT_CREATED, 1, enrollment=enrollment(person(name=name)))
+    assert (accounts(), facts(), rejects()) == ({(7, "lms-7")}, {("lms-7", ONE): 1.0}, [])
+    assert enrollments() == [("lms-7", "audit", True)]
+    complete("one", 0.5, minutes=2, context={"user_id": 7, "username": "ana"})
+    assert (accounts(), facts(), enrollments()) == ({(7, "ana")}, {("ana", ONE): 0.5}, [("ana", "audit", True)])
 
 
 def enroll_both():

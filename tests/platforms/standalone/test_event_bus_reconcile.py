@@ -305,9 +305,8 @@ def class_of_seven(class_of_two, lms):
         (502, "no answer in 5 attempts: status 502"),
     ],
 )
-def test_no_answer_for_one_learner_after_the_other_ends_it_and_they_are_asked_for_again(
-    class_of_seven, lms, reconcile, waits, status, why
-):
+@pytest.mark.usefixtures("class_of_seven", "waits")
+def test_no_answer_for_one_learner_after_the_other_ends_it_and_they_are_asked_for_again(lms, reconcile, status, why):
     lms.refused = dict.fromkeys(REST, status)
     with pytest.raises(CommandError, match=f"5 learners, one behind the other: {why}") as error:
         reconcile()

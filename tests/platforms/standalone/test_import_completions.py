@@ -152,10 +152,18 @@ def test_corrected_rejects_are_imported_as_they_are(ana, imported, tmp_path):
 
 
 def test_users_are_made_when_asked_for(ana, imported):
-    status, summary, rejects = imported(row(), row(name="ben"), row(name="not valid"), options=("--create-users",))
+    status, summary, rejects = imported(row(), row(name="ben"), row(name="not/valid"), options=("--create-users",))
     assert (status, counts(summary)) == (1, {"rows": 3, "written": 2, "rejected": 1, "users_created": 1})
     assert [each["reason"] for each in rejects] == ["not a valid username"]
     assert not get_user_model().objects.get(username="ben").has_usable_password()
+
+
+def test_users_may_be_called_what_learners_of_an_lms_are_called(ana, imported):
+    names = ("ana maria", "jos\u00e9.k@x+y-z_1", "\u0639\u0644\u064a", "x" * 150)
+    others = ("a\x07b", "a/b", "x" * 151, "\u200bana")
+    status, _, rejects = imported(*(row(name=name) for name in (*names, *others)), options=("--create-users",))
+    assert (status, {name for name, _ in facts()}) == (1, set(names))
+    assert [each["reason"] for each in rejects] == ["not a valid username"] * 4
 
 
 def test_a_block_that_the_course_does_not_have_is_kept_and_counted(ana, imported):

@@ -5,7 +5,7 @@ account is linked with the user of its name when the first event tells the name,
 do. Until then it is a placeholder. Nothing else of a person is taken over.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ from django.utils.crypto import get_random_string
 
 from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.platforms.standalone.event_bus.merging import absorb, courses_of
-from completion_aggregator.platforms.standalone.imports.courses import UnfitRow
 from completion_aggregator.platforms.standalone.imports.people import is_valid_name
 from completion_aggregator.platforms.standalone.models import LmsUser
 
@@ -33,12 +32,12 @@ class Account:
 
 
 def user_of(account: Account) -> Any:
-    """Return the user that the account is here: made, renamed or linked, if that is news. Raises UnfitRow.
+    """Return the user that the account is here: made, renamed or linked, if that is news.
 
-    In a transaction. Of two processes that meet a new account, one fails with an IntegrityError and must do it again.
+    What no learner of an LMS is called is taken for no name: what she has done counts whatever she is called. In a transaction. Of two processes that meet a new account, one fails with an IntegrityError and must do it again.
     """
-    if account.username and not is_valid_name(account.username):
-        raise UnfitRow("not a valid username")
+    if not is_valid_name(account.username):
+        account = replace(account, username="")
     link = LmsUser.objects.select_related("user").filter(lms_id=account.lms_id).first()
     if link is None:
         return _linked(account)
