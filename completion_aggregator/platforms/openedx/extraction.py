@@ -77,8 +77,9 @@ def _partitions(structure: Structure) -> tuple[Partition, ...]:
 
 
 def _scheme(partition: Any) -> str:
-    # The LMS hangs its name on the class of the scheme when that is looked up.
-    return str(getattr(partition.scheme, "name", partition.scheme))
+    # The LMS hangs its name on the class of the scheme when that is looked up: on this one, for a class that was not
+    # looked up has the name of the class that it is derived from, and may have other rules.
+    return str(vars(partition.scheme).get("name", partition.scheme))
 
 
 @dataclass(frozen=True, slots=True)

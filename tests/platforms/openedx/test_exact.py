@@ -13,6 +13,7 @@ from openedx.core.djangoapps.content.block_structure.transformer import (
     BlockStructureTransformer,
     FilteringTransformerMixin,
 )
+from openedx.core.djangoapps.user_api.partition_schemes import RandomUserPartitionScheme
 from xmodule.modulestore.django import modulestore
 from xmodule.partitions.partitions import Group
 
@@ -138,6 +139,31 @@ class Odd:
     def get_group_for_user(cls, course_key: Any, user: Any, user_partition: Any) -> Group:
         found: Group = user_partition.get_group(1 if user.username.startswith("odd") else 2)
         return found
+
+
+class Second(RandomUserPartitionScheme):  # type: ignore[misc]
+    """A scheme made out of one that we know, with a rule of its own."""
+
+    @classmethod
+    def get_group_for_user(cls, course_key: Any, user: Any, user_partition: Any, assign: bool = True) -> Group:
+        found: Group = user_partition.get_group(2)
+        return found
+
+
+def test_a_scheme_made_out_of_a_known_one_is_unknown_to_whoever_never_looked_it_up() -> None:
+    with scheme("second", Second):
+        second = partition(100, 1, 2, scheme="second")
+        author(
+            block("html", "a", group_access={100: [1]}),
+            block("html", "b", group_access={100: [2]}),
+            partitions=[second],
+        )
+        del Second.name  # another process than that which has collected the course
+        graph = content.graph(KEY)[1]
+        ann = enroll(learner("ann"), KEY).user_id
+
+        assert exact.unknown_rules(KEY, graph) == f"partitions of unknown schemes {Second}"
+        assert seen(graph, PLATFORM.visit(KEY, graph, [ann], now=timezone.now())[ann]) == {"course", "b"}
 
 
 def test_a_partition_of_an_unknown_scheme_has_the_lms_asked_where_it_matters() -> None:
