@@ -9,17 +9,15 @@ from opaque_keys import InvalidKeyError
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.platforms.openedx import lms, roles
-from completion_aggregator.platforms.openedx.tables import text
+from completion_aggregator.platforms.openedx.tables import exactly, text
 
 ROWS_PER_READ: Final = 10_000
 
 
 def user_ids(course_key: CourseKey) -> Iterator[int]:
     """Yield the ids of the learners with an active enrollment, ascending."""
-    course = str(course_key)
-    found = _active(course_key=course_key).order_by("user_id").values_list("user_id", text("course_id"))
-    # Keys compare without regard to case on some databases.
-    yield from (user_id for user_id, key in found.iterator(chunk_size=ROWS_PER_READ) if key == course)
+    found = _active(course_key=course_key).order_by("user_id").values_list("user_id", flat=True)
+    yield from found.iterator(chunk_size=ROWS_PER_READ)
 
 
 def courses(user_id: int, *, mobile_only: bool = False) -> list[CourseKey]:
@@ -35,8 +33,7 @@ def courses(user_id: int, *, mobile_only: bool = False) -> list[CourseKey]:
 
 def is_enrolled(course_key: CourseKey, user_id: int) -> bool:
     """Return whether the learner's enrollment in the course is active."""
-    found = _active(course_key=course_key, user_id=user_id)
-    return str(course_key) in found.values_list(text("course_id"), flat=True)
+    return _active(course_key=course_key, user_id=user_id).exists()
 
 
 def query(course_key: CourseKey, *, mode: str | None = None, cohort_id: int | None = None) -> QuerySet[Any, Any]:
@@ -47,6 +44,7 @@ def query(course_key: CourseKey, *, mode: str | None = None, cohort_id: int | No
     if cohort_id is not None:
         memberships: Any = lms.model("course_groups", "CohortMembership")
         members = memberships.objects.filter(course_user_group_id=cohort_id, course_id=course_key)
+        members = members.filter(exactly("course_id", course_key))
         active = active.filter(user_id__in=members.values("user_id"))
     return active.values_list("user_id", flat=True)
 
@@ -57,11 +55,11 @@ def role_holders(course_key: CourseKey, names: Collection[str] | None = None) ->
     Roles in the whole organization do not count: whoever has one may well learn in the course.
     """
     access: Any = lms.model("student", "CourseAccessRole")
-    by_table = access.objects.filter(course_id=course_key)
+    by_table = access.objects.filter(exactly("course_id", course_key), course_id=course_key)
     if names is not None:
         by_table = by_table.filter(role__in=list(names))
-    classes = [name for role, name in roles.CLASSES.items() if names is None or role in names]
-    by_class = [each.values_list("pk", flat=True) for each in lms.role_holders(classes, course_key)]
+    found = (roles.by_class(role, course_key) for role in roles.CLASSES if names is None or role in names)
+    by_class = [each.values_list("pk", flat=True) for each in found if each is not None]
     held: QuerySet[Any, Any] = by_table.values_list("user_id", flat=True).union(*by_class)
     return held
 
@@ -85,7 +83,7 @@ def _active(*, course_key: CourseKey | None = None, user_id: int | None = None) 
     model: Any = lms.model("student", "CourseEnrollment")
     active: QuerySet[Any, Any] = model.objects.filter(is_active=True).order_by()
     if course_key is not None:
-        active = active.filter(course_id=course_key)
+        active = active.filter(exactly("course_id", course_key), course_id=course_key)
     return active if user_id is None else active.filter(user_id=user_id)
 
 

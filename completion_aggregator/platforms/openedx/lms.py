@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Model, QuerySet
 from django.dispatch import Signal
@@ -148,15 +149,23 @@ def has_staff_access(user: AbstractBaseUser | AnonymousUser, course_key: CourseK
     return bool(has_access(user, "staff", course_key))
 
 
-def role_holders(names: Iterable[str], course_key: CourseKey) -> list[QuerySet[Any, Any]]:
-    """Return, for each of these names of role classes of a course, a query of the users who hold it there.
+@cache
+def superusers_are_staff() -> bool:
+    """Return whether whoever is a superuser counts as staff of the site, as in some releases; no query."""
+    from common.djangoapps.student.roles import GlobalStaff
 
-    The classes know where roles are kept; a release that lacks one of them has nobody in it.
+    return bool(GlobalStaff().has_user(get_user_model()(is_superuser=True, is_staff=False)))
+
+
+def role_holders(name: str, course_key: CourseKey) -> QuerySet[Any, Any] | None:
+    """Return a query of the users who hold the role of this class in the course; None where there is no such class.
+
+    The classes know where roles are kept.
     """
     from common.djangoapps.student import roles
 
-    classes = [getattr(roles, name, None) for name in names]
-    return [each(course_key).users_with_role() for each in classes if each is not None]
+    found = getattr(roles, name, None)
+    return None if found is None else found(course_key).users_with_role()
 
 
 def has_role(user: Any, names: Iterable[str], course_key: CourseKey) -> bool:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from opaque_keys.edx.django.models import CourseKeyField
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.platforms.openedx import lms
-from completion_aggregator.platforms.openedx.tables import among, chunks, text
+from completion_aggregator.platforms.openedx.tables import among, chunks, exactly, text
 
 #: The role classes of one course that a release may keep elsewhere than in the table, by the name of the role.
 CLASSES: Final = {
@@ -48,7 +48,7 @@ def privileged(course_key: CourseKey, user_ids: Collection[int]) -> Privileged:
     """Return who of these learners is privileged in the course: two queries for each 10,000 of them."""
     found: defaultdict[str, set[int]] = defaultdict(set)
     for ids in chunks(user_ids):
-        for user_id, name in (*_by_table(course_key, ids), *_by_class(course_key, ids)):
+        for user_id, name in (*_by_table(course_key, ids), *_by_classes(course_key, ids)):
             found[name].add(user_id)
     inactive = found[_INACTIVE]
     staff = found[_SITE_STAFF].union(*(found[role] - inactive for role in STAFF))
@@ -65,11 +65,25 @@ def privileged_in(user_id: int, course_keys: Collection[CourseKey]) -> Mapping[s
     staff_classes = (*(CLASSES[role] for role in STAFF), *_ORG_CLASSES)
     return {
         str(key): Privileged(
-            staff={user_id} if getattr(user, "is_staff", False) or holds(key, *staff_classes) else set(),
+            staff={user_id} if _is_site_staff(user) or holds(key, *staff_classes) else set(),
             beta={user_id} if holds(key, CLASSES[BETA]) else set(),
         )
         for key in course_keys
     }
+
+
+def by_class(role: str, course_key: CourseKey) -> QuerySet[Any, Any] | None:
+    """Return a query of the users of whom the class of this role says that they hold it in the course.
+
+    The class goes by the table too, and there by a key that may be that of another course in other letters: who holds
+    the role in that one alone is left out.
+    """
+    holders = lms.role_holders(CLASSES[role], course_key)
+    if holders is None:
+        return None
+    table: Any = lms.model("student", "CourseAccessRole")
+    held = table.objects.filter(user_id=OuterRef("pk"), role=role, course_id=course_key)
+    return holders.filter(Exists(held.filter(exactly("course_id", course_key))) | ~Exists(held))
 
 
 def _by_table(course_key: CourseKey, ids: Collection[int]) -> Iterator[tuple[int, str]]:
@@ -85,18 +99,28 @@ def _by_table(course_key: CourseKey, ids: Collection[int]) -> Iterator[tuple[int
             yield user_id, role
 
 
-def _by_class(course_key: CourseKey, ids: Collection[int]) -> QuerySet[Any, Any]:
+def _by_classes(course_key: CourseKey, ids: Collection[int]) -> QuerySet[Any, Any]:
     people = get_user_model()._default_manager.filter(among("pk", ids))
     parts = [
-        people.filter(is_staff=True).values_list("pk", _name(_SITE_STAFF)),
+        people.filter(_site_staff()).values_list("pk", _name(_SITE_STAFF)),
         people.filter(is_active=False).values_list("pk", _name(_INACTIVE)),
     ]
-    for role in (*STAFF, BETA):
-        parts += [
-            each.filter(among("pk", ids)).values_list("pk", _name(role))
-            for each in lms.role_holders([CLASSES[role]], course_key)
-        ]
+    holders = {role: by_class(role, course_key) for role in (*STAFF, BETA)}
+    parts += [
+        each.filter(among("pk", ids)).values_list("pk", _name(role))
+        for role, each in holders.items()
+        if each is not None
+    ]
     return parts[0].union(*parts[1:], all=True)
+
+
+def _site_staff() -> Q:
+    return Q(is_staff=True) | Q(is_superuser=True) if lms.superusers_are_staff() else Q(is_staff=True)
+
+
+def _is_site_staff(user: Any) -> bool:
+    flags = ("is_staff", "is_superuser") if lms.superusers_are_staff() else ("is_staff",)
+    return any(getattr(user, flag, False) for flag in flags)
 
 
 def _name(role: str) -> Value:

@@ -25,7 +25,7 @@ from completion_aggregator.platforms.openedx.gating import FORUM_ROLES
 
 UID: Final = "completion_aggregator.openedx"
 #: Of a user, what decides what she sees.
-PERSON: Final = ("is_staff", "is_active")
+PERSON: Final = ("is_staff", "is_superuser", "is_active")
 #: Keys of tags that hold a learner's random group.
 RANDOM_GROUP: Final = "xblock.partition_service.partition_"
 

@@ -43,6 +43,14 @@ def text(field: str) -> "ExpressionWrapper[F]":
     return ExpressionWrapper(F(field), CharField())
 
 
+def exactly(field: str, key: CourseKey) -> "Lookup[Any]":
+    """Return the condition that a column holds this key to the letter: beside a plain one, for which there is an index.
+
+    On some databases the columns of the LMS compare without regard to case, and two courses answer to one key.
+    """
+    return _Exactly(F(field), str(key))
+
+
 def among(field: str, ids: Collection[int]) -> "Lookup[Any]":
     """Return the condition that a column holds one of these ids, which stand in the statement as they are.
 
@@ -56,6 +64,20 @@ def chunks(ids: Collection[int], size: int = IDS_PER_QUERY) -> Iterator[list[int
     whole = list(ids)
     for start in range(0, len(whole), size):
         yield whole[start : start + size]
+
+
+class _Exactly(Lookup):  # type: ignore[type-arg]  # no generic when it runs
+    """A comparison of characters, whatever the collation of the column."""
+
+    prepare_rhs = False
+    _BY_VENDOR: Final = {
+        "mysql": "CONVERT({} USING utf8mb4) COLLATE utf8mb4_bin = %s",
+        "sqlite": "{} = %s COLLATE BINARY",
+    }
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        sql, parameters = self.process_lhs(compiler, connection)
+        return self._BY_VENDOR.get(connection.vendor, "{} = %s").format(sql), [*parameters, self.rhs]
 
 
 class _Among(Lookup):  # type: ignore[type-arg]  # no generic when it runs

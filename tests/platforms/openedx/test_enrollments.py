@@ -71,6 +71,7 @@ def test_a_course_in_other_letters_is_another_course():
     CourseEnrollment.objects.create(user=ben, course_id=LIKE_KEY)
     assert list(enrollments.user_ids(KEY)) == [ann.pk]
     assert list(enrollments.user_ids(LIKE_KEY)) == [ben.pk]
+    assert [ids(enrollments.query(key)) for key in (KEY, LIKE_KEY)] == [[ann.pk], [ben.pk]]
     assert enrollments.courses(ben.pk) == [LIKE_KEY]
     assert [enrollments.is_enrolled(key, ben.pk) for key in (KEY, LIKE_KEY)] == [False, True]
 
@@ -160,6 +161,23 @@ def test_without_names_any_role_in_the_course_counts(place, teachers):
     assert ids(enrollments.role_holders(KEY)) == sorted(everybody)
     others = set(User.objects.values_list("pk", flat=True)) - everybody
     assert not_in(enrollments.role_holders(KEY)) == sorted(others)
+
+
+def test_who_has_a_role_in_a_course_in_other_letters_has_none_here():
+    ann, ben = learner("ann"), learner("ben")
+    for role in ("staff", "limited_staff", "beta_testers"):
+        give_role(role, ann, KEY)
+        give_role(role, ben, LIKE_KEY)
+    for names in (None, ["staff"], ["beta_testers"]):
+        assert [ids(enrollments.role_holders(key, names)) for key in (KEY, LIKE_KEY)] == [[ann.pk], [ben.pk]]
+
+
+def test_the_members_of_a_cohort_are_those_of_its_own_course():
+    ann, ben = learner("ann"), learner("ben")
+    enroll(ann, KEY)
+    CourseEnrollment.objects.create(user=ben, course_id=LIKE_KEY)
+    red = cohort(LIKE_KEY, "red", members=[ann, ben])
+    assert [ids(enrollments.query(key, cohort_id=red.pk)) for key in (KEY, LIKE_KEY)] == [[], [ben.pk]]
 
 
 def test_an_inactive_holder_of_a_role_still_holds_it():

@@ -7,11 +7,12 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from lms.djangoapps.courseware.models import StudentModule
+from opaque_keys.edx.keys import CourseKey
 from openedx.core.djangoapps.course_groups.models import CohortMembership
 from openedx.core.djangoapps.user_api.models import UserCourseTag
 
 from completion_aggregator.course_graph.visibility import Profile
-from completion_aggregator.platforms.openedx import gating, sights
+from completion_aggregator.platforms.openedx import gating, lms, sights
 from completion_aggregator.platforms.openedx.tables import IDS_PER_QUERY
 from completion_aggregator.ports import Sight
 from tests.course_graph.builders import bank, course, leaf
@@ -60,6 +61,13 @@ def nothing_remembered():
 
 def sight(user, graph, now=NOW):
     (found,) = sights.of_learners(KEY, graph, [user.pk], now=now).values()
+    return found
+
+
+def both(course_key, graph, user):
+    """The sight that one has among the learners of a course, and among her courses."""
+    (found,) = sights.of_learners(course_key, graph, [user.pk], now=NOW).values()
+    assert sights.of_learner(user.pk, {course_key: graph}, now=NOW) == {course_key: found}
     return found
 
 
@@ -113,6 +121,29 @@ def test_a_role_in_an_organization_in_other_letters_is_one_in_another():
     ann = learner("ann")
     give_org_role("staff", ann, "org")
     assert sight(ann, later()) == Sight(Profile(), OPENS)
+
+
+def test_a_role_in_a_course_in_other_letters_is_one_in_another():
+    ann, graph = learner("ann"), course(leaf("a"))
+    like_key = CourseKey.from_string(str(KEY).lower())
+    give_role("staff", ann, like_key)
+    assert both(KEY, graph, ann) == Sight(Profile())
+    assert both(like_key, graph, ann) == STAFF
+
+
+@pytest.fixture
+def unasked():
+    """A process that has not asked yet what superusers are."""
+    lms.superusers_are_staff.cache_clear()
+    yield
+    lms.superusers_are_staff.cache_clear()
+
+
+@pytest.mark.usefixtures("unasked")
+@pytest.mark.parametrize(("counts", "expected"), [(False, Sight(Profile())), (True, STAFF)])
+def test_superusers_see_what_the_release_lets_them_see(counts, expected):
+    with lms_counters.switched(superusers_are_global_staff=counts):
+        assert both(KEY, course(leaf("a")), learner("root", is_superuser=True)) == expected
 
 
 def test_beta_testers_see_what_opens_early():
@@ -270,7 +301,7 @@ def test_one_learner_costs_the_queries_of_many_and_nothing_is_written(school):
         sights.of_learners(KEY, graph, [school[6].pk], now=NOW)  # she audits, and has a cohort
     with CaptureQueriesContext(connection) as of_all, lms_counters.counting() as happened:
         found = sights.of_learners(KEY, graph, [user.pk for user in school], now=NOW)
-    assert len(of_one) == len(of_all) == 11
+    assert len(of_one) == len(of_all) == 12
     assert all(each["sql"].lstrip("( ").startswith("SELECT") for each in of_all)
     assert lms_counters.written(happened) == {}
     assert not happened
@@ -312,6 +343,6 @@ def test_many_courses_of_one_learner_cost_the_queries_of_one_course(school):
         sights.of_learner(ann.pk, {KEY: graph}, now=NOW)
     with CaptureQueriesContext(connection) as of_many, lms_counters.counting() as happened:
         found = sights.of_learner(ann.pk, dict.fromkeys(keys, graph), now=NOW)
-    assert len(of_many) == len(of_one) == 10
+    assert len(of_many) == len(of_one) == 11
     assert lms_counters.written(happened) == {}
     assert found == {key: sights.of_learners(key, graph, [ann.pk], now=NOW)[ann.pk] for key in keys}

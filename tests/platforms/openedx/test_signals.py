@@ -381,7 +381,7 @@ def test_a_team_that_is_deleted_marks_its_members(changes, ann):
     assert changes.learners == [("ann", KEY)]
 
 
-@pytest.mark.parametrize("change", [{"is_staff": True}, {"is_active": False}])
+@pytest.mark.parametrize("change", [{"is_staff": True}, {"is_superuser": True}, {"is_active": False}])
 def test_a_user_who_may_see_more_or_less_is_marked_where_she_learns(changes, change):
     user = enrolled("ann", KEY, ELSEWHERE)
     for name, value in change.items():

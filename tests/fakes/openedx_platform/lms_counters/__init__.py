@@ -23,6 +23,8 @@ _DEFAULTS: dict[str, Any] = {
     # As in every release, a block that is passed over is never "visited", and so a block that has it among its parents
     # is never asked by a filter. True: as if it were.
     "skipped_blocks_count_as_visited": False,
+    # Whether a superuser is staff of the site without the flag for it: releases differ.
+    "superusers_are_global_staff": False,
 }
 switches: dict[str, Any] = dict(_DEFAULTS)
 _moment: datetime | None = None

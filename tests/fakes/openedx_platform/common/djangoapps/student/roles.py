@@ -1,6 +1,7 @@
 """Who has which role. The classes know where roles are kept: in the table, or in the store of openedx-authz."""
 
 import authz_store
+import lms_counters
 from django.contrib.auth.models import User
 from opaque_keys.edx.django.models import CourseKeyField
 
@@ -40,7 +41,8 @@ class AccessRole:
 
 class GlobalStaff(AccessRole):
     def has_user(self, user):
-        return bool(user and (user.is_superuser or user.is_staff))
+        by_power = lms_counters.switches["superusers_are_global_staff"]
+        return bool(user and (user.is_staff or (by_power and user.is_superuser)))
 
     def add_users(self, *users):
         for user in users:
