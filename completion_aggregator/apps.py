@@ -33,7 +33,6 @@ class CompletionAggregatorAppConfig(AppConfig):
     def ready(self) -> None:
         """Listen to completions and to the platform, have the checks run, and offer xAPI statements where wanted."""
         from completion_aggregator import checks, xapi
-        from completion_aggregator.conf import setting
         from completion_aggregator.ports import get_platform
 
         # A Studio without it stores no completions.
@@ -42,6 +41,6 @@ class CompletionAggregatorAppConfig(AppConfig):
 
             signals.connect()
         # A platform that cannot be loaded is told of by a check, which a site that does not start could not run.
-        if not checks.why_not_imported(setting("PLATFORM")):
+        if not checks.why_no_platform():
             get_platform().listen()
         xapi.register()

@@ -8,7 +8,8 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, connections
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils.module_loading import import_string
 
 from completion_aggregator.conf import (
@@ -21,6 +22,7 @@ from completion_aggregator.conf import (
     webhooks,
 )
 from completion_aggregator.course_graph.blocks import CompletionMode
+from completion_aggregator.ports import get_platform
 
 #: JSON_TABLE and SKIP LOCKED came with these.
 _OLDEST_MARIADB: Final = (10, 6)
@@ -32,6 +34,8 @@ _COUNTS: Final = {
     "RECONCILE_LEARNERS": 0,
     "RECONCILE_HOURS": 1,
 }
+#: Gives everybody of whom a tally of a course is stored a row of progress, to be worked out anew.
+_ADOPTION: Final = ("completion_aggregator", "0012_adopt_tallies")
 
 _SWITCHES: Final = ("AGGREGATE_UNRELEASED_BLOCKS", "ASYNC_AGGREGATION")
 
@@ -72,15 +76,7 @@ def upgrade_is_finished(
     app_configs: Any, databases: Collection[str] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
     """Tell a site that comes from 4.x, and has not compared its old tallies with the facts, how to."""
-    return [
-        checks.Warning(
-            f"Database {alias!r} has tallies that 4.x stored, of learners who were not refreshed since.",
-            hint="Run `aggregator_reconcile`, and let `run_aggregator_service` do what it finds: docs/how-to/upgrade.",
-            id="completion_aggregator.W005",
-        )
-        for alias in databases or ()
-        if _is_from_4x(alias)
-    ]
+    return [message for alias in databases or () for message in _upgrade(alias)]
 
 
 @checks.register(checks.Tags.compatibility)
@@ -108,8 +104,8 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
             problems.append(_error(name, str(error), number))
     if not problems:
         problems += _events_unseen() + _thresholds_unreached()
-    if why := why_not_imported(setting("PLATFORM")):
-        problems.append(_wrong("PLATFORM", f"cannot be imported: {why}", "E004"))
+    if why := why_no_platform():
+        problems.append(_error("PLATFORM", why, "E004"))
     return problems + _wrong_authentication(setting("API_AUTHENTICATION_CLASSES"))
 
 
@@ -135,14 +131,38 @@ def database_can_work(
     return problems
 
 
+def _upgrade(alias: str) -> list[checks.CheckMessage]:
+    try:
+        if not _is_from_4x(alias):
+            return []
+    except DatabaseError as error:
+        # Raised, it would keep `migrate`, which runs these checks first, from mending what it comes from.
+        message = f"Database {alias!r} does not tell whether tallies of 4.x are left: {error}"
+        return [checks.Warning(message, hint="Are all migrations applied?", id="completion_aggregator.W006")]
+    return [
+        checks.Warning(
+            f"Database {alias!r} has tallies that 4.x stored, of learners who were not refreshed since.",
+            hint="Run `aggregator_reconcile --all`, and let `run_aggregator_service` do what it finds:"
+            " docs/how-to/upgrade.",
+            id="completion_aggregator.W005",
+        )
+    ]
+
+
 def _is_from_4x(alias: str) -> bool:
     tallies, progress = (apps.get_model("completion_aggregator", name) for name in ("Aggregator", "CourseProgress"))
     tables = {each._meta.db_table for each in (tallies, progress)}
-    if not tables <= set(connections[alias].introspection.table_names()):
-        return False  # before the migrations
-    # Migration 0012 gives everybody of whom a tally of a course is stored a row of progress, to be worked out anew.
+    connection = connections[alias]
+    if not tables <= set(connection.introspection.table_names()):
+        return False  # before the migrations, or a database that these tables are not in
+    if _ADOPTION not in MigrationRecorder(connection).applied_migrations():
+        return False  # between the migrations, where tables need not have the columns that the models have
+    if not tallies._default_manager.using(alias).exists() or why_no_platform():
+        return False
     waiting = progress._default_manager.using(alias).filter(as_of__isnull=True, begun=True)
-    return bool(tallies._default_manager.using(alias).exists() and waiting.exists())
+    keys = waiting.order_by().values_list("course__course_key", flat=True).distinct()
+    # Of a course that the platform does not have any more, nothing can be worked out anew.
+    return bool(keys) and not set(keys).isdisjoint(get_platform().course_keys())
 
 
 def _wrong(name: str, why: str, number: str) -> checks.Error:
@@ -193,6 +213,18 @@ def why_not_imported(path: object) -> str:
         import_string(path)
     # Django says the last two: of a model whose app is not installed, and of a setting that a module asks for.
     except (ImportError, RuntimeError, ImproperlyConfigured) as error:
+        return str(error)
+    return ""
+
+
+def why_no_platform() -> str:
+    """Return why the setting names no platform; an empty text where it does."""
+    path = setting("PLATFORM")
+    if why := why_not_imported(path):
+        return f"{PREFIX}PLATFORM cannot be imported: {why}"
+    try:
+        get_platform()
+    except ImproperlyConfigured as error:
         return str(error)
     return ""
 

@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, Protocol
+from inspect import isfunction
+from typing import Any, Final, Protocol
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.utils.module_loading import import_string
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.conf import setting
+from completion_aggregator.conf import PREFIX, setting
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.visibility import Profile
 
@@ -116,12 +118,22 @@ class Platform(Protocol):
         """Return every installed block type whose completion is that of its children."""
 
 
+#: What every platform must have.
+_METHODS: Final = tuple(name for name, member in vars(Platform).items() if isfunction(member) and name[0] != "_")
+
+
 @cache
 def _load(path: str) -> Platform:
-    platform: Platform = import_string(path)()
+    message = f"{PREFIX}PLATFORM names {path!r}, which is no class of platforms"
+    try:
+        platform: Platform = import_string(path)()
+    except TypeError as error:
+        raise ImproperlyConfigured(f"{message}: {error}") from error
+    if missing := [name for name in _METHODS if not callable(getattr(platform, name, None))]:
+        raise ImproperlyConfigured(f"{message}: it lacks {', '.join(missing)}")
     return platform
 
 
 def get_platform() -> Platform:
-    """Return the platform that ``COMPLETION_AGGREGATOR_PLATFORM`` names."""
+    """Return the platform that ``COMPLETION_AGGREGATOR_PLATFORM`` names. Raises ImproperlyConfigured."""
     return _load(setting("PLATFORM"))
