@@ -58,7 +58,10 @@ class Inquiry:
 
     @cached_property
     def modes(self) -> Mapping[str, Mapping[str, datetime | None]]:
-        """The modes of the courses, expired ones too, and when they expire: by course and slug, in one query."""
+        """The modes of the courses, expired ones too, and when they expire: by course and slug, in one query.
+
+        A mode has a row for each currency; it is open as long as one of them is.
+        """
         model: Any = lms.model("course_modes", "CourseMode")
         found: dict[str, dict[str, datetime | None]] = {division.course: {} for division in self.divisions}
         if model is not None:
@@ -66,7 +69,7 @@ class Inquiry:
             modes = model.objects.filter(course_id__in=self._keys)
             for course, slug, expiry in modes.values_list(text("course_id"), "mode_slug", expires):
                 if course in found:
-                    found[course][slug] = expiry
+                    found[course][slug] = _later(found[course].get(slug, expiry), expiry)
         return found
 
     @property
@@ -89,3 +92,8 @@ def by_course(divisions: Iterable[Division]) -> dict[CourseKey, list[Division]]:
     for division in divisions:
         found.setdefault(division.course_key, []).append(division)
     return found
+
+
+def _later(expiry: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two ends; None is none at all."""
+    return None if expiry is None or other is None else max(expiry, other)

@@ -2,12 +2,12 @@ from datetime import UTC, datetime, timedelta
 
 import lms_counters
 import pytest
+from common.djangoapps.course_modes.models import CourseMode
 from common.djangoapps.student.models import CourseAccessRole, CourseEnrollment
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from lms.djangoapps.courseware.models import StudentModule
-from opaque_keys.edx.keys import CourseKey
 from openedx.core.djangoapps.course_groups.models import CohortMembership
 from openedx.core.djangoapps.user_api.models import UserCourseTag
 
@@ -41,6 +41,7 @@ from tests.platforms.openedx.people import (
     give_org_role,
     give_role,
     learner,
+    mode,
     tag,
 )
 
@@ -124,8 +125,7 @@ def test_a_role_in_an_organization_in_other_letters_is_one_in_another():
 
 
 def test_a_role_in_a_course_in_other_letters_is_one_in_another():
-    ann, graph = learner("ann"), course(leaf("a"))
-    like_key = CourseKey.from_string(str(KEY).lower())
+    ann, graph, like_key = learner("ann"), course(leaf("a")), KEY.replace(run=KEY.run.lower())
     give_role("staff", ann, like_key)
     assert both(KEY, graph, ann) == Sight(Profile())
     assert both(like_key, graph, ann) == STAFF
@@ -227,6 +227,22 @@ def test_a_sight_holds_until_the_first_of_release_and_end_of_upgrades(days):
 
 
 # --- draws ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"), [((2, 9), 9), ((9, 2), 9), ((None, 9), None), ((9, None), None), ((-2, 3), 3)]
+)
+def test_an_upgrade_is_on_offer_while_any_currency_of_it_is(ends, expected):
+    dates = [None if days is None else NOW + timedelta(days=days) for days in ends]
+    mode(KEY, "audit")
+    for currency, expires in zip(("eur", "usd"), dates, strict=True):
+        CourseMode.objects.create(course_id=KEY, mode_slug="verified", currency=currency, _expiration_datetime=expires)
+    gate(KEY)
+    ann = learner("ann")
+    enroll(ann, KEY, "audit")
+    CourseEnrollment.objects.update(created=NOW)
+    until = None if expected is None else NOW + timedelta(days=expected)
+    assert sight(ann, divided(GATE)) == Sight(Profile(groups=((GATE.id, 1),), messaging=(GATE.id,)), until)
 
 
 def test_a_sight_tells_what_was_drawn_staff_included():
