@@ -1,4 +1,4 @@
-"""Where rules decide that the platform alone knows: it is visited by refreshes, and whoever reads sees what it showed."""
+"""Where rules decide that the platform alone knows, refreshes visit it, and whoever reads sees what it showed."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -95,7 +95,8 @@ def test_the_class_is_counted_as_it_was_shown(strange: FakePlatform) -> None:
 
     summary = api.course_summary(KEY)
 
-    assert (summary.learners, summary.started, summary.mean) == (2, 1, pytest.approx(0.1))
+    assert (summary.learners, summary.started) == (2, 1)
+    assert summary.mean == pytest.approx(0.1)
     assert len(strange.visits) == 2
 
 
