@@ -18,7 +18,14 @@ GROUPS: Final = {
     ),
     "Stand beside an LMS": ("consume_events", "event_bus_status", "reconcile_from_lms"),
     "Get answers out": ("export_progress", "serve"),
-    "Look after the site": ("migrate", "createsuperuser", "changepassword", "drf_create_token", "check"),
+    "Look after the site": (
+        "migrate",
+        "createsuperuser",
+        "changepassword",
+        "drf_create_token",
+        "forget_learner",
+        "check",
+    ),
 }
 
 

@@ -34,7 +34,8 @@ class Account:
 def user_of(account: Account) -> Any:
     """Return the user that the account is here: made, renamed or linked, if that is news.
 
-    What no learner of an LMS is called is taken for no name: what she has done counts whatever she is called. In a transaction. Of two processes that meet a new account, one fails with an IntegrityError and must do it again.
+    What no learner of an LMS is called is taken for no name: what she has done counts whatever she is called. In a
+    transaction. Of two processes that meet a new account, one fails with an IntegrityError and must do it again.
     """
     if not is_valid_name(account.username):
         account = replace(account, username="")

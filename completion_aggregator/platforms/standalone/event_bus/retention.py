@@ -24,9 +24,13 @@ def forget_old() -> int:
 
 
 def forget_account(sender: type[LmsUser], instance: LmsUser, **_: Any) -> None:
-    """Delete the rejected events that name the account by its number; of unreadable ones nobody can tell."""
-    named = re.compile(rf'"user(_id)?": *({{"id": *)?"?{instance.lms_id}\b')
-    some = RejectedEvent.objects.filter(data__contains=str(instance.lms_id)).values_list("pk", "data")
+    """Delete the rejected events of the account."""
+    RejectedEvent.objects.filter(pk__in=rejected_of(instance.lms_id)).delete()
+
+
+def rejected_of(lms_id: int) -> list[int]:
+    """Return the ids of the rejected events that name an account by its number; of unreadable ones nobody can tell."""
+    named = re.compile(rf'"user(_id)?": *({{"id": *)?"?{lms_id}\b')
+    some = RejectedEvent.objects.filter(data__contains=str(lms_id)).values_list("pk", "data")
     # The data of a completion is JSON within JSON.
-    theirs = [pk for pk, data in some.iterator() if named.search(data.replace("\\", ""))]
-    RejectedEvent.objects.filter(pk__in=theirs).delete()
+    return [pk for pk, data in some.iterator() if named.search(data.replace("\\", ""))]
