@@ -188,7 +188,7 @@ def _wrong_modes(modes: object) -> list[checks.CheckMessage]:
     return [
         _wrong("COMPLETION_MODES", f"gives {kind!r} the mode {mode!r}; there are {allowed}", "E003")
         for kind, mode in modes.items()
-        if mode not in set(CompletionMode)
+        if mode not in list(CompletionMode)  # no set: what stands there may be a list
     ]
 
 

@@ -52,6 +52,7 @@ def test_the_defaults_can_work() -> None:
         ("AGGREGATE_UNRELEASED_BLOCKS", 1, "E008", "must be True or False, not 1"),
         ("COMPLETION_MODES", ["scorm"], "E003", "must map block types to modes"),
         ("COMPLETION_MODES", {"scorm": "counted"}, "E003", "gives 'scorm' the mode 'counted'"),
+        ("COMPLETION_MODES", {"scorm": ["excluded"]}, "E003", "gives 'scorm' the mode ['excluded']"),
         ("PLATFORM", "nowhere.Platform", "E004", "cannot be imported"),
         ("PLATFORM", ".nowhere.Platform", "E004", "cannot be imported: '.nowhere.Platform' is no dotted path"),
         ("PLATFORM", "os.path.join", "E004", "PLATFORM names 'os.path.join', which is no class of platforms: join()"),

@@ -1,6 +1,6 @@
 """What the LMS is given before it reads its own files: ours where it says nothing, nothing in the place of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -43,12 +43,18 @@ def allow_events(settings: Any) -> None:
 
 def _open_doors(settings: Any) -> Iterator[set[str]]:
     """Yield the sets of names that let in every event of which an xAPI statement is made."""
-    backends = getattr(settings, "EVENT_TRACKING_BACKENDS", None) or {}
-    processors = [each for backend in backends.values() for each in backend.get("OPTIONS", {}).get("processors", ())]
+    backends = (getattr(settings, "EVENT_TRACKING_BACKENDS", None) or {}).values()
+    processors = [each for backend in backends for each in _options(backend).get("processors") or ()]
     doors = [getattr(settings, "EVENT_BUS_TRACKING_LOGS", None)]
-    doors += [each.get("OPTIONS", {}).get("whitelist") for each in processors]
+    doors += [_options(each).get("whitelist") for each in processors]
     statements = set(getattr(settings, ALLOWED_EVENTS)) - set(EVENTS)
     return (door for door in doors if isinstance(door, set) and statements and statements <= door)
+
+
+def _options(configured: Any) -> Mapping[str, Any]:
+    # A site that wants none of a backend, or of its options, may say null in its file.
+    found: Mapping[str, Any] = (configured or {}).get("OPTIONS") or {}
+    return found
 
 
 def _fill_in(settings: Any, name: str, value: object) -> None:

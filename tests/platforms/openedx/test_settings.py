@@ -93,6 +93,22 @@ def test_the_backend_of_a_site_is_not_replaced():
     }
 
 
+@pytest.mark.parametrize(
+    "backend",
+    [
+        None,
+        {"OPTIONS": None},
+        {"OPTIONS": {"processors": None}},
+        {"OPTIONS": {"processors": [None, {"OPTIONS": None}, {"ENGINE": "site.Processor"}]}},
+    ],
+)
+def test_a_backend_that_a_site_has_emptied_is_passed_over(backend):
+    door = {"a"}
+    others = {"emptied": backend, "site": {"OPTIONS": {"processors": [{"OPTIONS": {"whitelist": door}}]}}}
+    started(before={common.ALLOWED_EVENTS: ["a"], "EVENT_TRACKING_BACKENDS": others})
+    assert door == {"a", *EVENTS}
+
+
 @pytest.mark.parametrize("first", ["event_routing_backends", "completion_aggregator"])
 def test_progress_is_let_through_whichever_plug_in_comes_first(first):
     if find_spec("event_routing_backends") is None:
