@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
@@ -249,12 +250,18 @@ def test_messages_that_nobody_can_read_are_kept_aside_and_hold_up_nothing(bus, l
     first, second, *others = bus.messages(TOPICS[0])
     cut_short = first | {b"event_data": first[b"event_data"][:10]}
     unknown = second | {b"type": b"org.example.unknown.v1"}
-    bus.pass_on(TOPICS[0], [{b"nothing": b"known"}, cut_short, unknown, *others])
+    nameless = second | {b"id": b"ana@example.org"}
+    bus.pass_on(TOPICS[0], [{b"nothing": b"known"}, nameless, cut_short, unknown, *others, nameless])
     start("--topic", TOPICS[0])
-    until(lambda: bus.handled(TOPICS[0]) == 5, "all is read")
+    until(lambda: bus.handled(TOPICS[0]) == 7, "all is read")
     assert facts() == dict.fromkeys(THEIRS[2:], 1.0)
     reasons = sorted(RejectedEvent.objects.values_list("reason", flat=True))
-    assert [each.partition(":")[0] for each in reasons] == ["undecodable", "undecodable", "unreadable"]
+    assert [each.partition(":")[0] for each in reasons] == ["undecodable"] * 2 + ["unreadable headers"] * 2
+    assert reasons[2:] == ["unreadable headers: KeyError", "unreadable headers: ValueError"]
+    kept = RejectedEvent.objects.get(reason=reasons[3])
+    content = b"".join(part for field in sorted(nameless.items()) for part in field)
+    assert json.loads(kept.data) == {"bytes": len(content), "sha256": sha256(content).hexdigest()}
+    assert "ana@" not in str(list(RejectedEvent.objects.values()))
 
 
 def test_messages_gone_from_the_stream_before_they_were_handled_hold_up_nothing(bus, lms, start, tmp_path):
