@@ -27,8 +27,8 @@ CLASSES: Final = {
 }
 STAFF: Final = ("staff", "limited_staff", "instructor")
 BETA: Final = "beta_testers"
-# Roles in a whole organization; the LMS itself reads them from the table, in every release.
-_ORG_STAFF: Final = ("staff", "instructor")
+#: Roles in a whole organization; the LMS itself reads them from the table, in every release.
+ORG_STAFF: Final = ("staff", "instructor")
 _ORG_CLASSES: Final = ("OrgStaffRole", "OrgInstructorRole")
 # Beside roles, what the query of users tells of them. The query of the table does not join them: PostgreSQL would read
 # every user of the site for it.
@@ -91,7 +91,7 @@ def _by_table(course_key: CourseKey, ids: Collection[int]) -> Iterator[tuple[int
     course, org = str(course_key), course_key.org
     found = table.objects.filter(
         among("user_id", ids),
-        Q(course_id=course_key, role__in=[*STAFF, BETA]) | Q(course_id=CourseKeyField.Empty, role__in=_ORG_STAFF),
+        Q(course_id=course_key, role__in=[*STAFF, BETA]) | Q(course_id=CourseKeyField.Empty, role__in=ORG_STAFF),
         org=org,
     )
     for user_id, role, *where in found.values_list("user_id", "role", text("course_id"), "org"):

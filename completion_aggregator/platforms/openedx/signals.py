@@ -9,10 +9,12 @@ is logged, and breaks nothing of the LMS: what was not written is found by the r
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from opaque_keys import InvalidKeyError
@@ -22,6 +24,8 @@ from opaque_keys.edx.locator import LibraryLocator
 from completion_aggregator.aggregation import api
 from completion_aggregator.platforms.openedx import enrollments, lms
 from completion_aggregator.platforms.openedx.gating import FORUM_ROLES
+from completion_aggregator.platforms.openedx.roles import BETA, ORG_STAFF, STAFF
+from completion_aggregator.platforms.openedx.tables import text
 
 UID: Final = "completion_aggregator.openedx"
 #: Of a user, what decides what she sees.
@@ -38,6 +42,8 @@ def connect() -> None:
                 signal.connect(receiver, sender=sender, dispatch_uid=f"{UID}.{name}")
     if forums := lms.model("django_comment_common", "Role_users"):
         m2m_changed.connect(forum_role, sender=forums, dispatch_uid=f"{UID}.forum_role")
+    if roles := lms.model("student", "CourseAccessRole"):
+        pre_save.connect(look_at_role, sender=roles, dispatch_uid=f"{UID}.role_before")
     pre_save.connect(look_at_person, sender=get_user_model(), dispatch_uid=f"{UID}.person_before")
     post_save.connect(person_saved, sender=get_user_model(), dispatch_uid=f"{UID}.person")
     for receiver, events in (
@@ -104,13 +110,30 @@ def learner_row(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None
             noted.learner(course_key, instance.user_id)
 
 
+def exclusion_row(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
+    """Note whose enrollment is left out of content-type gating, or is so no longer."""
+    if raw:
+        return
+    try:
+        learner_row(sender, instance.enrollment)
+    except ObjectDoesNotExist:
+        return  # the enrollment is gone, and told of itself
+
+
+def look_at_role(sender: type[Model], instance: Any, raw: bool = False, **_: Any) -> None:
+    """Keep what is stored of an access role that is about to be saved again: it may become one of another course."""
+    if not raw and instance.pk is not None:
+        stored = sender._default_manager.filter(pk=instance.pk)
+        found = stored.values_list("user_id", text("course_id"), "org", "role").first()
+        instance._completion_aggregator_was = found
+
+
 def role_row(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
     """Note who got or lost an access role: in a course, or in all that she learns in of an organisation."""
-    if _key(instance.course_id):
-        learner_row(sender, instance, raw=raw)
-    elif instance.org and not raw:
-        with _noting() as noted:
-            noted.people.add((instance.user_id, instance.org))
+    was = instance.__dict__.pop("_completion_aggregator_was", None)
+    if not raw:
+        for each in {was, (instance.user_id, str(instance.course_id or ""), instance.org, instance.role)} - {None}:
+            _role(*each)
 
 
 def tag_row(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
@@ -132,11 +155,9 @@ def team_row(sender: Any, instance: Any, raw: bool = False, **_: Any) -> None:
 
 def forum_role(sender: Any, instance: Any, *, action: str, reverse: bool, **change: Any) -> None:
     """Note who got or lost a role of the forums that opens content; every enrollment gives one that does not."""
-    if not action.startswith("post_"):
-        return
     if reverse:
-        _roles_of_user(instance, **change)
-    elif instance.name in FORUM_ROLES:
+        _roles_of_user(sender, instance, action, **change)
+    elif action.startswith("post_") and instance.name in FORUM_ROLES:
         _users_of_role(instance, **change)
 
 
@@ -161,13 +182,8 @@ def person_saved(sender: type[Model], instance: Any, **_: Any) -> None:
 def role_told(sender: Any, course_access_role_data: Any = None, role_assignment: Any = None, **_: Any) -> None:
     """Note who got or lost a role that may be kept elsewhere than in the table of roles."""
     if course_access_role_data is not None:
-        user_id, course_key = course_access_role_data.user.id, _key(course_access_role_data.course_key)
-        if course_key:
-            with _noting() as noted:
-                noted.learner(course_key, user_id)
-        elif course_access_role_data.org_key:
-            with _noting() as noted:
-                noted.people.add((user_id, course_access_role_data.org_key))
+        data = course_access_role_data
+        _role(data.user.id, str(data.course_key or ""), data.org_key, data.role)
     elif role_assignment is not None:
         # The subject is a user by name, with its kind before it; the scope may be a pattern, so all courses are meant.
         named = get_user_model()._default_manager.filter(username=role_assignment.subject.rpartition("^")[2])
@@ -180,11 +196,29 @@ def learner_retired(sender: Any, user: Any, **_: Any) -> None:
     api.retire(user)
 
 
-def _roles_of_user(user: Any, *, model: Any, pk_set: Collection[int] | None, **_: Any) -> None:
-    roles = model.objects.filter(name__in=FORUM_ROLES)
-    keys = (roles if pk_set is None else roles.filter(pk__in=pk_set)).values_list("course_id", flat=True)
+def _role(user_id: int, course: str, org: str | None, role: str) -> None:
+    if course:
+        course_key = _key(course)
+        if course_key and role in (*STAFF, BETA):
+            with _noting() as noted:
+                noted.learner(course_key, user_id)
+    elif org and role in ORG_STAFF:
+        with _noting() as noted:
+            noted.people.add((user_id, org))
+
+
+def _roles_of_user(
+    through: type[Model], user: Any, action: str, *, model: Any, pk_set: Collection[int] | None, **_: Any
+) -> None:
+    if action in {"post_add", "post_remove"}:
+        roles = model.objects.filter(name__in=FORUM_ROLES, pk__in=pk_set).values_list(text("course_id"), flat=True)
+    elif action == "pre_clear":  # afterwards nobody can tell which she had
+        held = through._default_manager.filter(user_id=user.pk, role__name__in=FORUM_ROLES)
+        roles = held.values_list(text("role__course_id"), flat=True)
+    else:
+        return
     with _noting() as noted:
-        for course_key in filter(None, map(_key, keys)):
+        for course_key in filter(None, map(_key, roles)):
             noted.learner(course_key, user.pk)
 
 
@@ -201,6 +235,7 @@ def _users_of_role(role: Any, *, pk_set: Collection[int] | None, **_: Any) -> No
 OF_ROWS: Final[dict[tuple[str, str], Callable[..., None]]] = {
     ("student", "CourseEnrollment"): enrollment_row,
     ("student", "CourseAccessRole"): role_row,
+    ("student", "FBEEnrollmentExclusion"): exclusion_row,
     ("course_groups", "CohortMembership"): learner_row,
     ("course_groups", "CourseUserGroupPartitionGroup"): cohort_row,
     ("course_groups", "CourseCohortsSettings"): course_row,
@@ -215,9 +250,13 @@ OF_ROWS: Final[dict[tuple[str, str], Callable[..., None]]] = {
 
 
 class _Noted:
-    """What a transaction has changed. ``people``: users with the organisation that is meant, None for all courses."""
+    """What a transaction has changed. ``people``: users with the organisation that is meant, None for all courses.
+
+    ``place``: that of ``write`` among what the transaction is to do once it is committed.
+    """
 
     def __init__(self) -> None:
+        self.place = 0
         self.courses: set[CourseKey] = set()
         self.orgs: set[str | None] = set()
         self.learners: dict[CourseKey, set[int]] = {}
@@ -241,15 +280,23 @@ class _Noted:
             api.sights_changed(course_key, sorted(user_ids), learning=learning)
 
 
+#: By connection, what was noted last: perhaps in a transaction that has ended since.
+_last: Final[WeakKeyDictionary[BaseDatabaseWrapper, _Noted]] = WeakKeyDictionary()
+
+
 @contextmanager
 def _noting() -> Iterator[_Noted]:
     """Let something be added to what this transaction has changed; without a transaction, it is written at once."""
-    writers = (getattr(write, "__self__", None) for _, write, *_ in reversed(connection.run_on_commit))
+    connection = connections[DEFAULT_DB_ALIAS]
+    hooks, noted = connection.run_on_commit, _last.get(connection)
     # What was noted in a savepoint that is undone goes with it: a note that is still there will be kept if we are.
-    noted = next((each for each in writers if isinstance(each, _Noted)), None)
-    yield noted or (new := _Noted())
-    if noted is None:
-        transaction.on_commit(new.write, robust=True)
+    # An undone savepoint takes the end of the list, so whatever stays in it stays in its place.
+    if noted and noted.place < len(hooks) and getattr(hooks[noted.place][1], "__self__", None) is noted:
+        yield noted
+        return
+    yield (new := _Noted())
+    new.place, _last[connection] = len(hooks), new
+    transaction.on_commit(new.write, robust=True)
 
 
 def _key(value: object) -> CourseKey | None:

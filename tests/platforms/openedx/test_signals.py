@@ -222,8 +222,53 @@ def test_a_burst_of_changes_is_one_row(changes, ann):
 def test_roles_in_libraries_are_none_of_ours(changes, ann):
     with changes:
         CourseAccessRole.objects.create(user=ann, org="Org", course_id=LIBRARY, role="library_user")
-    assert changes.courses == []
-    assert [key for _, key in changes.learners if key == LIBRARY] == []
+    assert (changes.learners, changes.courses) == ([], [])
+
+
+@pytest.mark.parametrize("role", ["org_course_creator_group", "data_researcher", "library_user"])
+def test_roles_that_open_nothing_mark_nobody(changes, ann, role):
+    with changes:
+        CourseAccessRole.objects.create(user=ann, org="Org", role=role)
+        CourseAccessRole.objects.create(user=ann, org="Org", course_id=KEY, role=role)
+    assert (changes.learners, changes.courses) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marked"),
+    [
+        ({"course_id": KEY}, {"course_id": OTHER}, [KEY, OTHER]),
+        ({"course_id": KEY}, {"role": "data_researcher"}, [KEY]),
+        ({"course_id": KEY, "role": "data_researcher"}, {"role": "staff"}, [KEY]),
+        ({"course_id": KEY}, {"course_id": None}, [KEY, OTHER]),
+        ({"course_id": ELSEWHERE, "org": "Elsewhere"}, {"course_id": KEY, "org": "Org"}, [ELSEWHERE, KEY]),
+        ({"course_id": KEY}, {}, [KEY]),
+    ],
+)
+def test_a_role_that_becomes_another_marks_where_it_was_and_where_it_is(changes, before, after, marked):
+    user = enrolled("ann", KEY, OTHER, ELSEWHERE)
+    role = CourseAccessRole.objects.create(**{"user": user, "org": "Org", "role": "staff", **before})
+    for name, value in after.items():
+        setattr(role, name, value)
+    with changes:
+        role.save()
+    assert (changes.learners, changes.courses) == ([("ann", key) for key in marked], [])
+
+
+def test_a_role_that_is_given_to_another_marks_both(changes, ann):
+    role = CourseAccessRole.objects.create(user=ann, org="Org", course_id=KEY, role="staff")
+    role.user = enrolled("ben", KEY)
+    with changes:
+        role.save()
+    assert changes.learners == [("ann", KEY), ("ben", KEY)]
+
+
+def test_an_enrollment_that_is_left_out_of_the_gate_is_one_row(changes, ann):
+    with changes:
+        excluded = people.hold_back(ann, KEY)
+    assert (changes.learners, changes.courses) == ([("ann", KEY)], [])
+    with changes:
+        excluded.delete()
+    assert changes.learners == [("ann", KEY)]
 
 
 def test_an_enrollment_that_is_not_active_yet_changes_nothing(changes):
@@ -245,6 +290,61 @@ def test_however_many_are_enrolled_at_once_are_marked_with_five_queries(django_c
         ours[0]()
     assert len(queries) == 5
     assert StaleCompletion.objects.count() == 20
+
+
+def test_what_is_noted_among_the_hooks_of_others_is_one_note_however_many_they_are(
+    django_capture_on_commit_callbacks,
+):
+    class Hooks(list):
+        """Hooks that count how often one of them is looked at."""
+
+        looked = 0
+
+        def __getitem__(self, place):
+            self.looked += 1
+            return super().__getitem__(place)
+
+        def __iter__(self):
+            self.looked += len(self)
+            return super().__iter__()
+
+        def __reversed__(self):
+            self.looked += len(self)
+            return super().__reversed__()
+
+    connection.run_on_commit = hooks = Hooks()
+    try:
+        for number in range(200):
+            with signals._noting() as noted:
+                noted.learner(KEY, number)
+            transaction.on_commit(lambda: None)
+        assert hooks.looked <= 200
+        ours = [write.__self__ for _, write, *_ in hooks if hasattr(write, "__self__")]
+        assert [each.learners for each in ours] == [{KEY: set(range(200))}]
+    finally:
+        connection.run_on_commit = []
+
+
+def test_a_note_goes_with_the_savepoint_that_it_was_made_in_and_with_no_other(changes, ann):
+    ben, cid, dan = (enrolled(name, KEY) for name in ("ben", "cid", "dan"))
+
+    def undone(*users):
+        """In savepoints one within the other, of which the first is undone."""
+        if users:
+            with transaction.atomic():
+                people.give_role("staff", users[0], KEY)
+                undone(*users[1:])
+                transaction.set_rollback(users == everybody)
+
+    with changes:
+        undone(*(everybody := (ben, cid)))
+        with transaction.atomic():
+            people.give_role("staff", ann, KEY)
+        transaction.on_commit(lambda: None)
+        people.give_role("staff", dan, KEY)
+        undone(*(everybody := (cid,)))
+    # Of cid, what is noted beside others stays though it was undone: she is refreshed for nothing.
+    assert changes.learners == [("ann", KEY), ("cid", KEY), ("dan", KEY)]
 
 
 def test_what_is_undone_marks_nobody(changes, ann):
@@ -353,6 +453,19 @@ def test_a_role_of_the_forums_that_loses_all_its_users_is_of_the_whole_course(ch
     with changes:
         role.users.clear()
     assert (changes.learners, changes.courses) == ([], [KEY])
+
+
+def test_a_user_who_loses_all_her_roles_of_the_forums_is_marked_where_she_had_one(changes, ann):
+    from openedx.core.djangoapps.django_comment_common.models import Role
+
+    for number in range(20):
+        Role.objects.create(name="Moderator", course_id=KEY.replace(run=f"r{number}"))
+    ann.roles.add(Role.objects.create(name="Moderator", course_id=KEY))
+    ann.roles.add(Role.objects.create(name="Student", course_id=OTHER))
+    with CaptureQueriesContext(connection) as queries, changes:
+        ann.roles.clear()
+    assert (changes.learners, changes.courses) == ([("ann", KEY)], [])
+    assert len(queries) < 20
 
 
 def test_a_random_group_is_one_row_and_any_other_tag_is_none(changes, ann):
