@@ -17,6 +17,7 @@ from completion_aggregator.platforms.openedx import lms
 from completion_aggregator.platforms.openedx.inquiry import Division, Enrolled, Found, Inquiry, by_course
 from completion_aggregator.platforms.openedx.tables import Row, rows
 
+SCHEME: Final = "content_type_gate"
 LIMITED: Final = 1
 FULL: Final = 2
 AUDIT: Final = "audit"

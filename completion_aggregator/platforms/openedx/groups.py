@@ -99,7 +99,7 @@ def _unknown(divisions: Sequence[Division], inquiry: Inquiry) -> Found:
 #: What we know to work out. A partition of another scheme is asked of the LMS, learner by learner.
 SCHEMES: Final[Mapping[str, Callable[[Sequence[Division], Inquiry], Found]]] = {
     "cohort": _cohorts,
-    "content_type_gate": gating.groups,
+    gating.SCHEME: gating.groups,
     "enrollment_track": tracks.groups,
     "random": _tags,
     "team": _teams,

@@ -80,7 +80,9 @@ class _Course:
         self.partitions: Sequence[int] = sorted(graph.rules.restricting_partitions())
         self._rules = graph.rules
         self._now = inquiry.now
-        self._offer = gating.offer(course, inquiry) if CONTENT_TYPE_GATE in self.partitions else None
+        # An author may have given the number to a partition of her own, which has no message.
+        gated = CONTENT_TYPE_GATE in self.partitions and graph.partitions[CONTENT_TYPE_GATE].scheme == gating.SCHEME
+        self._offer = gating.offer(course, inquiry) if gated else None
         self._unreleased = bool(setting("AGGREGATE_UNRELEASED_BLOCKS") or lms.feature("DISABLE_START_DATES"))
 
     def sight(self, kind: _Kind) -> Sight:

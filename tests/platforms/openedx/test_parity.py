@@ -21,7 +21,7 @@ from completion_aggregator.platforms.openedx import content, exact, gating, lms,
 from completion_aggregator.platforms.openedx.parity import NOT_FILTERED, PASSED_OVER, VISITED, Comparison, Difference
 from completion_aggregator.platforms.openedx.platform import OpenEdxPlatform
 from tests.platforms.openedx.authoring import KEY, author, block, partition, split_test
-from tests.platforms.openedx.people import cohort, draw, enroll, give_role, learner, tag
+from tests.platforms.openedx.people import audit_and_verified, cohort, draw, enroll, give_role, learner, overview, tag
 
 pytestmark = pytest.mark.django_db
 
@@ -159,6 +159,16 @@ def test_below_a_hidden_course_nothing_is_seen() -> None:
     sight = PLATFORM.sights(KEY, graph, [beta.pk], now=timezone.now())[beta.pk]
     assert parity.our_tree(graph, sight) == {key("course", "course"): Counter()}
     assert sight.valid_until == start
+
+
+def test_the_number_of_the_gate_alone_makes_no_gate() -> None:
+    overview(KEY)
+    audit_and_verified(KEY)
+    author(block("html", "a", group_access={51: [1]}), partitions=[partition(51, 1, 2, scheme="cohort")])
+    ann = learner("ann")
+    enroll(ann, KEY, "audit")
+
+    assert compare(ann) == Comparison(ann.pk, (), ())
 
 
 # --- what it expects -----------------------------------------------------------------------------------------------
