@@ -88,7 +88,7 @@ def test_only_two_columns_are_required(imported):
         (BEN.replace(",0,", ",perhaps,"), "is_active is neither true nor false"),
         (BEN.replace("2026-09-01", "soon"), "not an ISO 8601 time"),
         (BEN.replace(",,", f",{'m' * 101},"), "the mode is longer than 100 characters"),
-        (BEN.replace("ben", "b n"), "not a valid username"),
+        (BEN.replace("ben", "b/n"), "not a valid username"),
         (BEN.replace("ben", ""), "not a valid username"),
         (BEN.replace("ben", "b" * 151), "not a valid username"),
     ],
