@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                     field=models.BigAutoField(primary_key=True, serialize=False),
                 ),
             ],
+            migration="0008_completion_vectors",
             names=("0007", "0008"),
             key=("course_key", "block_key", "user_id", "aggregation_name"),
         ),
@@ -98,6 +99,7 @@ class Migration(migrations.Migration):
                     index=models.Index(fields=["resolved", "course_key", "id"], name="stale_resolved_course_id_idx"),
                 ),
             ],
+            migration="0008_completion_vectors",
             names=("0007", "0008"),
             # Of the old software, who resolves a row leaves its time as it is.
             marks=("modified", "resolved"),

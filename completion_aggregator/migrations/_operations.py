@@ -6,7 +6,7 @@ Elsewhere a migration is one transaction, and these are no more than the operati
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import models
+from django.db import models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import SeparateDatabaseAndState
@@ -14,11 +14,14 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
-from completion_aggregator.migrations import _online
+from completion_aggregator.migrations import _lock, _online
 
 
 class Rebuild(SeparateDatabaseAndState):
-    """Alter a table that may be large and in use; see ``_online``. ``key`` and ``marks`` are those of its ``Table``."""
+    """Alter a table that may be large and in use; see ``_online``. ``key`` and ``marks`` are those of its ``Table``.
+
+    ``migration``: the one that it is a part of, by which another process tells that it is done.
+    """
 
     # On MariaDB and MySQL each batch is a transaction of its own.
     atomic = False
@@ -28,16 +31,18 @@ class Rebuild(SeparateDatabaseAndState):
         model: str,
         operations: Sequence[Operation],
         *,
+        migration: str,
         names: tuple[str, str],
         key: Sequence[str] = (),
         marks: Sequence[str] = ("modified",),
     ) -> None:
         super().__init__(database_operations=operations, state_operations=operations)
-        self.model, self.names, self.key, self.marks = model, names, tuple(key), tuple(marks)
+        self.model, self.migration, self.names = model, migration, names
+        self.key, self.marks = tuple(key), tuple(marks)
 
     def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
         """Return what ``__init__`` was called with."""
-        values = {"names": self.names, "key": self.key, "marks": self.marks}
+        values = {"migration": self.migration, "names": self.names, "key": self.key, "marks": self.marks}
         return type(self).__name__, [self.model, self.database_operations], values
 
     def database_forwards(
@@ -60,9 +65,10 @@ class Rebuild(SeparateDatabaseAndState):
         states: tuple[ProjectState, ProjectState],
         *form: str,
     ) -> None:
-        if schema_editor.connection.vendor != "mysql":
+        if _is_plain(schema_editor, app_label):
             alter(app_label, schema_editor, *states)
             return
+        _begin(schema_editor.connection, (app_label, self.migration), is_applied=form[0] == "int")
 
         def alter_copy(name: str) -> None:
             alter(app_label, schema_editor, *(_renamed(state, app_label, self.model, name) for state in states))
@@ -107,9 +113,8 @@ class Additions(SeparateDatabaseAndState):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         """Make them; first remove those of a run that was interrupted. Nothing has used them yet."""
-        if schema_editor.connection.vendor == "mysql":
-            if (app_label, self.migration) in MigrationRecorder(schema_editor.connection).applied_migrations():
-                raise RuntimeError(f"Another process has just applied {self.migration}. Run migrate again.")
+        if not _is_plain(schema_editor, app_label):
+            _begin(schema_editor.connection, (app_label, self.migration), is_applied=False)
             _require_tables(app_label, schema_editor.connection, from_state)
             self._remove(app_label, schema_editor.connection, only_empty=True)
         super().database_forwards(app_label, schema_editor, from_state, to_state)
@@ -118,10 +123,11 @@ class Additions(SeparateDatabaseAndState):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         """Remove them."""
-        if schema_editor.connection.vendor == "mysql":
-            self._remove(app_label, schema_editor.connection, only_empty=False)
-        else:
+        if _is_plain(schema_editor, app_label):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
+            return
+        _begin(schema_editor.connection, (app_label, self.migration), is_applied=True)
+        self._remove(app_label, schema_editor.connection, only_empty=False)
 
     def _remove(self, app_label: str, connection: BaseDatabaseWrapper, *, only_empty: bool) -> None:
         with connection.cursor() as cursor:
@@ -139,6 +145,21 @@ class Additions(SeparateDatabaseAndState):
                 table = f"{app_label}_{model}"
                 if table in present and column in _columns(connection, cursor, table):
                     cursor.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+
+
+def _is_plain(schema_editor: BaseDatabaseSchemaEditor, app_label: str) -> bool:
+    """Return whether the plain operations do: elsewhere, in a database without our tables, to show the statements."""
+    connection: Any = schema_editor.connection
+    shown: bool = schema_editor.collect_sql
+    return connection.vendor != "mysql" or shown or not router.allow_migrate(connection.alias, app_label)
+
+
+def _begin(connection: BaseDatabaseWrapper, migration: tuple[str, str], *, is_applied: bool) -> None:
+    """Be the only process that migrates, and see that none has done this since ours found that it is to be done."""
+    _lock.take(connection)
+    if (migration in MigrationRecorder(connection).applied_migrations()) is not is_applied:
+        done = "undone" if is_applied else "applied"
+        raise _lock.NotAlone(f"Another process has just {done} {migration[1]}. Run migrate again.")
 
 
 def _require_tables(app_label: str, connection: BaseDatabaseWrapper, state: ProjectState) -> None:
