@@ -162,6 +162,28 @@ def test_tables_of_three_bytes_a_letter_are_taken_over() -> None:
 
 
 @pytest.mark.usefixtures("mysql")
+@pytest.mark.parametrize("row_format", ["COMPACT", "REDUNDANT", "DYNAMIC", "COMPRESSED"])
+def test_tables_of_servers_whose_indexes_were_shorter_are_taken_over(row_format: str) -> None:
+    migrate(OLD)
+    stale("ana", "block")
+    for name in (AGGREGATOR, STALE):
+        # In the other order: keys of four bytes a letter are too long for such a table, those of three are not.
+        execute(f"ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb3")
+        execute(f"ALTER TABLE {name} ROW_FORMAT={row_format}")
+    migrate()
+    assert rows(f"SELECT username, block_key FROM {STALE}") == [("ana", "block")]
+    wanted = "Compressed" if row_format == "COMPRESSED" else "Dynamic"
+    assert rows(
+        "SELECT table_name, row_format FROM information_schema.tables WHERE table_schema = DATABASE()"
+        f" AND table_name IN ('{AGGREGATOR}', '{STALE}') ORDER BY 1"
+    ) == [(AGGREGATOR, wanted), (STALE, wanted)]
+    migrate(OLD)
+    for name in (AGGREGATOR, STALE):
+        execute(f"ALTER TABLE {name} ROW_FORMAT=DEFAULT")
+        execute(f"ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb4")
+
+
+@pytest.mark.usefixtures("mysql")
 @pytest.mark.parametrize(("block", "copied"), [("block", True), ("block", False), (None, True), (None, False)])
 def test_the_row_that_0004_of_4x_forgot_is_taken_over_and_its_table_dropped(block: str | None, copied: bool) -> None:
     migrate(OLD)
