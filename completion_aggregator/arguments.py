@@ -33,6 +33,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def pause(text: str) -> float:
+    """Read a number of seconds above 0, for what would otherwise never let go of the database."""
+    number = seconds(text)
+    if not number:
+        raise ArgumentTypeError("must be a number of seconds above 0")
+    return number
+
+
 def course_key(text: str) -> CourseKey:
     """Read a course key."""
     try:

@@ -169,6 +169,7 @@ def test_a_large_course_does_not_hold_up_a_small_one(platform: FakePlatform) -> 
         ("--limit", "-1", "must be a whole number, not '-1'"),
         ("--delay-between-batches", "nan", "must be a number of seconds"),
         ("--loop", "-3", "must be a number of seconds"),
+        ("--loop", "0", "must be a number of seconds above 0"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(option: str, value: str, message: str) -> None:

@@ -17,7 +17,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator import tasks
 from completion_aggregator.aggregation import api
-from completion_aggregator.arguments import natural, positive, seconds
+from completion_aggregator.arguments import natural, pause, positive, seconds
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError, UnknownCourse
 from completion_aggregator.management.stopping import stopped_by_signals
@@ -62,7 +62,7 @@ class Command(BaseCommand):
             help="Celery queue to send refreshes to; needs a broker. Without it they are done here, as all else is",
         )
         parser.add_argument(
-            "--loop", type=seconds, metavar="SECONDS", help="go on for ever, this long after each run; SIGTERM ends it"
+            "--loop", type=pause, metavar="SECONDS", help="go on for ever, this long after each run; SIGTERM ends it"
         )
         parser.add_argument(
             "--retry-set-aside",
