@@ -1,6 +1,6 @@
 """The ``Aggregator`` rows that other software reads: written where they changed, removed where their block went."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import repeat
@@ -36,6 +36,8 @@ _NEVER_COMPLETED: Final = microseconds(NEVER_COMPLETED)
 
 #: Usage key, block type: what tells one row of a learner and course from another.
 Place: TypeAlias = tuple[str, str]
+#: What is written of one tally: the columns of ``write_rows``, in their order.
+Row: TypeAlias = tuple[Any, ...]
 Mask: TypeAlias = NDArray[np.bool_]
 _ROW: Final = np.dtype(
     [("id", "i8"), ("user_id", "i8"), ("key", "O"), ("type", "O"), ("time", "i8"), *((name, "f8") for name in _VALUES)]
@@ -152,7 +154,13 @@ def write(
 
     *keep_newer*: the times are of the changed completions alone, so that a later one that is stored stays.
     """
-    rows = [row for projected, mask in chosen for row in _rows(str(course_key), projected, mask, now)]
+    return write_rows(
+        [row for projected, mask in chosen for row in _rows(course_key, projected, mask, now)], keep_newer=keep_newer
+    )
+
+
+def write_rows(rows: Sequence[Row], *, keep_newer: bool = False) -> list[Change]:
+    """Write these rows, and return what was written."""
     upsert(
         TABLE, (*_KEY, *_VALUES, "last_modified", "created", "modified"), _KEY, rows,
         update=(*_VALUES, "last_modified", "modified"), greatest=("last_modified",) if keep_newer else (),
@@ -160,15 +168,34 @@ def write(
     return list(map(Change._make, map(_CHANGE, rows)))
 
 
-def _rows(course: str, projected: Projected, mask: Mask, now: datetime) -> Iterable[tuple[Any, ...]]:
-    blocks, learners = np.nonzero(mask)
-    values = [each[blocks, learners].tolist() for each in projected.values]
-    moments = projected.times[blocks, learners].astype("datetime64[us]").tolist()
-    keys = [projected.keys[block] for block in blocks.tolist()]
-    types = [projected.types[block] for block in blocks.tolist()]
-    user_ids = [projected.user_ids[learner] for learner in learners.tolist()]
+def rows_of(
+    course_key: CourseKey,
+    *,
+    user_ids: Sequence[int],
+    keys: Sequence[str],
+    types: Sequence[str],
+    values: Iterable[NDArray[np.float64]],
+    times: NDArray[np.int64],
+    now: datetime,
+) -> Iterator[Row]:
+    """Yield rows to be written from columns; *times* are microseconds, ``NEVER`` or before 1900 where there is none."""
+    moments = np.maximum(times, _NEVER_COMPLETED).astype("datetime64[us]").tolist()
     aware = [moment.replace(tzinfo=UTC) for moment in moments]
-    return zip(repeat(course), keys, user_ids, types, *values, aware, repeat(now), repeat(now))
+    numbers = [each.tolist() for each in values]
+    return zip(repeat(str(course_key)), keys, user_ids, types, *numbers, aware, repeat(now), repeat(now))
+
+
+def _rows(course_key: CourseKey, projected: Projected, mask: Mask, now: datetime) -> Iterator[Row]:
+    blocks, learners = np.nonzero(mask)
+    return rows_of(
+        course_key,
+        user_ids=[projected.user_ids[learner] for learner in learners.tolist()],
+        keys=[projected.keys[block] for block in blocks.tolist()],
+        types=[projected.types[block] for block in blocks.tolist()],
+        values=[each[blocks, learners] for each in projected.values],
+        times=projected.times[blocks, learners],
+        now=now,
+    )
 
 
 def remove(ids: Collection[int]) -> None:

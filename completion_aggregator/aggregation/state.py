@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -61,6 +61,8 @@ COLUMNS: Final = (
     "last_activity", "graph_version", "profile", "view", "valid_until", "unnumbered", "begun", "leaf_count",
     "attempts",
 )  # fmt: skip
+_MOMENTS: Final = [COLUMNS.index(name) for name in ("last_modified", "last_activity", "valid_until")]
+_FLAGS: Final = [COLUMNS.index(name) for name in ("unnumbered", "begun")]
 
 # Left to itself the optimiser may read, and so lock, every learner of a small course. Joined in this order it looks up
 # the rows asked for and no others, one by one, by user id.
@@ -217,15 +219,17 @@ def _lock_mysql(course_id: int, user_ids: Collection[int], *, skip: bool, aside:
     with connection.cursor() as cursor:
         statement = _LOCK_MYSQL + (" SKIP LOCKED" if skip else "")
         cursor.execute(statement, [json.dumps(sorted(user_ids)), course_id, aside])
-        states = [_state(tuple(map(_read, row))) for row in cursor.fetchall()]
-    return [replace(each, unnumbered=bool(each.unnumbered), begun=bool(each.begun)) for each in states]
+        rows = list(map(list, cursor.fetchall()))
+    # What Django's fields make of the values that the driver returns.
+    zone = connection.timezone
+    for row in rows:
+        for at in _MOMENTS:
+            row[at] = row[at] and row[at].replace(tzinfo=zone)
+        for at in _FLAGS:
+            row[at] = bool(row[at])
+    return list(map(_state, rows))
 
 
-def _read(value: Any) -> Any:
-    """Return what Django's fields make of a value that the driver returns."""
-    return timezone.make_aware(value, connection.timezone) if isinstance(value, datetime) else value
-
-
-def _state(row: tuple[Any, ...]) -> State:
+def _state(row: Sequence[Any]) -> State:
     user_id, vector, *rest = row
     return State(user_id, bytes(vector), tuple(rest[:5]), *rest[5:])

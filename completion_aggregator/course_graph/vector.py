@@ -31,6 +31,43 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
+class Read:
+    """Many vectors, read. ``bitmaps``: uint8 (vectors, bytes), as in the layout, padded with zeros.
+
+    ``rows``, ``columns``, ``values``: the other completions, by vector. ``damaged``: vectors that could not be read;
+    they are empty here.
+    """
+
+    bitmaps: NDArray[np.uint8]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    values: Floats
+    damaged: tuple[int, ...] = ()
+
+    def at(self, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Floats:
+        """Return the completion of each of these vectors at the leaf number beside, NaN where there is none."""
+        found = np.where(self.bitmaps[rows, numbers >> 3] >> (numbers & 7) & 1, 1.0, np.nan)
+        width = self.bitmaps.shape[1] << 3
+        others, wanted = self.rows * width + self.columns, rows * width + numbers
+        at = np.searchsorted(others, wanted)
+        known = np.flatnonzero(at < len(others))
+        known = known[others[at[known]] == wanted[known]]
+        found[known] = self.values[at[known]]
+        return found
+
+    def ranges(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the places of the others of each of these vectors, and how many each has."""
+        bounds = np.searchsorted(self.rows, np.arange(len(self.bitmaps) + 1))
+        lengths = np.diff(bounds)[rows]
+        return _ranges(bounds[:-1][rows], lengths), lengths
+
+    def unpacked(self) -> "Unpacked":
+        """Return the same with a byte for each leaf number."""
+        bits = np.unpackbits(self.bitmaps, axis=1, bitorder="little")
+        return Unpacked(bits, self.rows, self.columns, self.values, self.damaged)
+
+
+@dataclass(frozen=True, eq=False)
 class Unpacked:
     """Many vectors, read. ``bits``: uint8 (vectors, leaf numbers), 1 where the completion is exactly 1.0.
 
@@ -83,11 +120,15 @@ class Unpacked:
 def pack(values: Floats) -> list[bytes]:
     """Return the vectors of *values*, shape (learners, leaf numbers), NaN where there is no completion."""
     ones = values == 1.0
-    bitmaps = np.packbits(ones, axis=1, bitorder="little")
-    lengths = np.where(bitmaps != 0, np.arange(1, bitmaps.shape[1] + 1), 0).max(axis=1, initial=0).tolist()
     learners, numbers = np.nonzero(~np.isnan(values) & ~ones)
-    others = values[learners, numbers].astype("<f8")
-    bounds = np.searchsorted(learners, np.arange(len(values) + 1)).tolist()
+    return pack_read(Read(np.packbits(ones, axis=1, bitorder="little"), learners, numbers, values[learners, numbers]))
+
+
+def pack_read(read: Read) -> list[bytes]:
+    """Return the vectors of *read*, whose others are by vector and ascend by leaf number."""
+    bitmaps, numbers, others = read.bitmaps, read.columns, read.values.astype("<f8")
+    lengths = np.where(bitmaps != 0, np.arange(1, bitmaps.shape[1] + 1), 0).max(axis=1, initial=0).tolist()
+    bounds = np.searchsorted(read.rows, np.arange(len(bitmaps) + 1)).tolist()
     return [
         _packed(bitmaps[row, : lengths[row]].tobytes(), numbers[start:stop], others[start:stop])
         for row, (start, stop) in enumerate(pairwise(bounds))
@@ -96,6 +137,11 @@ def pack(values: Floats) -> list[bytes]:
 
 def unpack(vectors: Sequence[bytes]) -> Unpacked:
     """Read *vectors*; those that are damaged come back empty and named."""
+    return read(vectors).unpacked()
+
+
+def read(vectors: Sequence[bytes], *, width: int = 0) -> Read:
+    """Read *vectors*, bitmaps as they are: at least *width* bytes wide."""
     lengths = np.array([len(each) for each in vectors], dtype=np.intp)
     buffer = np.frombuffer(b"".join(vectors), dtype=np.uint8)
     starts = np.cumsum(lengths) - lengths
@@ -103,13 +149,13 @@ def unpack(vectors: Sequence[bytes]) -> Unpacked:
     sound = _sound(vectors, headers, lengths)
     starts, headers = starts[sound], headers[sound]
     bitmap_lengths = headers["bitmap"].astype(np.intp)
-    bits = np.zeros((len(vectors), int(bitmap_lengths.max(initial=0)) * 8), dtype=np.uint8)
-    bits[sound] = _bits(buffer, starts + _HEADER.size, bitmap_lengths)
+    bitmaps = np.zeros((len(vectors), max(width, int(bitmap_lengths.max(initial=0)))), dtype=np.uint8)
+    _spread(bitmaps, sound, buffer, starts + _HEADER.size, bitmap_lengths)
     others = headers["others"].astype(np.intp)
     number_starts = starts + _HEADER.size + bitmap_lengths
     value_starts = number_starts + others * headers["width"]
-    return Unpacked(
-        bits=bits,
+    return Read(
+        bitmaps=bitmaps,
         rows=np.repeat(sound, others),
         columns=_numbers(buffer, number_starts, others, headers["width"]),
         values=buffer[_ranges(value_starts, others * 8)].view("<f8").astype(np.float64, copy=False),
@@ -167,11 +213,16 @@ def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.i
     return ranges
 
 
-def _bits(buffer: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.uint8]:
-    width = int(lengths.max(initial=0))
-    bitmaps = np.zeros((len(starts), width), dtype=np.uint8)
-    bitmaps[np.arange(width) < lengths[:, None]] = buffer[_ranges(starts, lengths)]
-    return np.unpackbits(bitmaps, axis=1, bitorder="little")
+def _spread(
+    bitmaps: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    buffer: NDArray[np.uint8],
+    starts: NDArray[np.intp],
+    lengths: NDArray[np.intp],
+) -> None:
+    """Write the bytes of each bitmap into its row."""
+    width = bitmaps.shape[1]
+    bitmaps.reshape(-1)[_ranges(rows * width, lengths)] = buffer[_ranges(starts, lengths)]
 
 
 def _numbers(

@@ -45,7 +45,7 @@ PARTITION = Partition(id=7, scheme="cohort", groups=frozenset({1, 2}))
 
 leaves = st.sampled_from(LEAVES)
 users = st.sampled_from(USERS)
-values = st.sampled_from([0.0, 1 / 3, 1.0])
+values = st.sampled_from([0.0, 1 / 3, 0.5, 1.0, 1.0])
 #: Whether everybody is refreshed and compared after a step.
 served = st.sampled_from([True, True, False])
 moments = st.integers(0, 5).map(moment)
