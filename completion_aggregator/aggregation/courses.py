@@ -20,8 +20,10 @@ from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import View
 from completion_aggregator.ports import Sight, get_platform
 
-#: Learners times leaves in one batch: a few hundred megabytes of arrays, whatever the size of the course.
+#: Learners times leaves in one batch, which is one transaction, whatever the size of the course.
 MOST_CELLS: Final = 4_000_000
+#: The same of learners of whom all completions are read together: a hundred megabytes.
+MOST_READ: Final = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +132,11 @@ def batch_of(course: Course, size: int) -> int:
 def bounded(size: int, leaves: int) -> int:
     """Return how many learners of a course with so many leaves are a batch: *size*, or fewer where memory says so."""
     return max(1, min(size, MOST_CELLS // max(leaves, 1)))
+
+
+def read_together(course: Course) -> int:
+    """Return of how many learners of this course all completions are read together."""
+    return max(1, MOST_READ // max(len(course.leaves), 1))
 
 
 def graph_of(course_key: CourseKey) -> CourseGraph:

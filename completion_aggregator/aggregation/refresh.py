@@ -17,7 +17,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.aggregation import events, leaves, population, projection, seen, stale, state, thresholds
 from completion_aggregator.aggregation.attempts import TRIES, again, isolating
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
-from completion_aggregator.aggregation.courses import Course, batch_of, open_course
+from completion_aggregator.aggregation.courses import Course, batch_of, open_course, read_together
 from completion_aggregator.aggregation.following import follow
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.aggregation.renewal import opened
@@ -173,18 +173,19 @@ def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *
     sights = visited.sights if visited else get_platform().sights(course.key, course.graph, sorted(claims), now=now)
     mine = {user_id: locked[user_id] for user_id in sorted(claims)}
     followed = follow(course, mine, claims, sights, now=now)
-    changes, states = projection.write_rows(followed.tallies, keep_newer=True), followed.states
-    done = {each.user_id for each in states}
-    rest = {user_id: each for user_id, each in mine.items() if user_id not in done}
-    summary = RefreshSummary(learners=len(mine))
-    if rest:
-        batch = gather(course, rest, claims, sights)
+    changes, summary = projection.write_rows(followed.tallies, keep_newer=True), RefreshSummary(learners=len(mine))
+    state.store(course.row.pk, followed.states, now=now)
+    done = {each.user_id for each in followed.states}
+    rest = [user_id for user_id in mine if user_id not in done]
+    size = read_together(course)
+    for some in (rest[start : start + size] for start in range(0, len(rest), size)):
+        batch = gather(course, {user_id: mine[user_id] for user_id in some}, claims, sights)
         groups = list(groups_of(batch))
-        more, removed, others = bring_up_to_date(batch, groups, now=now)
+        more, removed, states = bring_up_to_date(batch, groups, now=now)
+        state.store(course.row.pk, states, now=now)
         thresholds.record(batch, groups, now=now)
-        changes, states = changes + more, states + others
-        summary = replace(summary, removed=removed, rebuilt=batch.rebuilt, mended=batch.mended)
-    state.store(course.row.pk, states, now=now)
+        changes += more
+        summary += RefreshSummary(removed=removed, rebuilt=batch.rebuilt, mended=batch.mended)
     resolved = stale.resolve_claimed(list(claims.values()), now=now)
     events.emit_on_commit(course.key, changes, now=now)
     return replace(summary, resolved=resolved, written=len(changes))
