@@ -20,10 +20,10 @@ from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.rollup import View
 from completion_aggregator.ports import Sight, get_platform
 
-#: Learners times leaves in one batch, which is one transaction, whatever the size of the course.
-MOST_CELLS: Final = 4_000_000
-#: The same of learners of whom all completions are read together: a hundred megabytes.
-MOST_READ: Final = 1_000_000
+#: Learners times leaves that are in memory together: a hundred megabytes or two, whatever the size of the course.
+MOST_CELLS: Final = 1_000_000
+#: A batch, which is one transaction, may be read in so many parts.
+_PARTS: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,20 +123,15 @@ MOST_VISITS: Final = 20
 
 
 def batch_of(course: Course, size: int) -> int:
-    """Return how many learners of this course are a batch: *size*, or fewer where memory or the platform says so."""
+    """Return how many learners of this course are a batch: *size*, or fewer where its size or the platform says so."""
     if get_platform().asks_one_by_one(course.key, course.graph):
         size = min(size, MOST_VISITS)
-    return bounded(size, len(course.leaves))
+    return bounded(size, len(course.leaves) // _PARTS)
 
 
 def bounded(size: int, leaves: int) -> int:
-    """Return how many learners of a course with so many leaves are a batch: *size*, or fewer where memory says so."""
+    """Return how many learners of a course with so many leaves are read together: *size*, or fewer for memory's sake."""
     return max(1, min(size, MOST_CELLS // max(leaves, 1)))
-
-
-def read_together(course: Course) -> int:
-    """Return of how many learners of this course all completions are read together."""
-    return max(1, MOST_READ // max(len(course.leaves), 1))
 
 
 def graph_of(course_key: CourseKey) -> CourseGraph:

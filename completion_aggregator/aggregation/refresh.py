@@ -17,7 +17,7 @@ from opaque_keys.edx.keys import CourseKey
 from completion_aggregator.aggregation import events, leaves, population, projection, seen, stale, state, thresholds
 from completion_aggregator.aggregation.attempts import TRIES, again, isolating
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
-from completion_aggregator.aggregation.courses import Course, batch_of, open_course, read_together
+from completion_aggregator.aggregation.courses import Course, batch_of, bounded, open_course
 from completion_aggregator.aggregation.following import follow
 from completion_aggregator.aggregation.models import AggregatedCourse
 from completion_aggregator.aggregation.renewal import opened
@@ -177,7 +177,7 @@ def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *
     state.store(course.row.pk, followed.states, now=now)
     done = {each.user_id for each in followed.states}
     rest = [user_id for user_id in mine if user_id not in done]
-    size = read_together(course)
+    size = bounded(len(mine), len(course.leaves))
     for some in (rest[start : start + size] for start in range(0, len(rest), size)):
         batch = gather(course, {user_id: mine[user_id] for user_id in some}, claims, sights)
         groups = list(groups_of(batch))

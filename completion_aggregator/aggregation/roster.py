@@ -170,7 +170,7 @@ def _roster(course: KnownCourse, entries: Iterable[RosterEntry], end: Place | No
 
 
 def _whole(course: KnownCourse, ids: NDArray[np.int64], *, blocks: bool) -> Iterator[RosterEntry]:
-    size = bounded(ENTRIES_AT_ONCE, 8 * len(course.graph))  # an eighth of what a refresh may hold
+    size = bounded(ENTRIES_AT_ONCE, 2 * len(course.graph))  # half of what a refresh may hold
     for start in range(0, len(ids), size):
         user_ids = ids[start : start + size].tolist()
         stored = CourseProgress.objects.filter(course_id=course.row.pk or 0, user_id__in=user_ids)
