@@ -179,21 +179,24 @@ class _PassedOver:
         keys, children = graph.keys, graph.children
         self._theirs = theirs
         self._split_tests = {key for key, kind in zip(keys, graph.types, strict=True) if kind == SPLIT_TEST}
-        # A split test gives way to its children: their parents are its own.
+        self._parents: dict[str, set[str]] = {key: set() for key in keys}
+        # A split test gives way to its children: what is above it is above them.
         self._above: dict[str, set[str]] = {key: set() for key in keys}
         for block, below in enumerate(children):
             gives_way = block and keys[block] in self._split_tests
             for child in below:
+                self._parents[keys[child]].add(keys[block])
                 self._above[keys[child]] |= self._above[keys[block]] if gives_way else {keys[block]}
 
     def __contains__(self, key: str) -> bool:
         asked, todo = set[str](), [key]
         while todo:
-            above = self._above.get(todo.pop(), set())
-            if any(self._is_out_of_reach(parent) for parent in above):
+            block = todo.pop()
+            parents = self._parents.get(block, set())
+            if any(self._is_out_of_reach(parent) for parent in parents):
                 return True
             # What is hidden was parted from its children when its turn came.
-            found = above & self._theirs.keys() - asked
+            found = (parents | self._above.get(block, set())) & self._theirs.keys() - asked
             asked |= found
             todo += found
         return False

@@ -235,6 +235,14 @@ def test_a_block_of_two_parents_that_the_lms_passes_over_is_expected() -> None:
         assert compare(ann) == Comparison(ann.pk, (), ())
 
 
+def test_a_block_in_a_split_test_that_the_lms_never_comes_to_is_expected() -> None:
+    shared = block("html", "a", visible_to_staff_only=True)
+    hidden = block("chapter", "hidden", split_test("split", 101, {}, shared), start=timezone.now() + timedelta(days=9))
+    author(hidden, block("chapter", "seen", shared), partitions=(partition(101, 1, 2, scheme="random"),))
+
+    assert compare(ann := learner("ann")) == Comparison(ann.pk, (), (PASSED_OVER,))
+
+
 def test_a_split_test_that_the_lms_passes_over_is_expected() -> None:
     inner = split_test("inner", 101, {1: block("vertical", "one", block("html", "a"))})
     shared = split_test("outer", 101, {1: inner, 2: block("html", "b")}, block("html", "c"))
