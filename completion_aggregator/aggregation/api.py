@@ -133,6 +133,7 @@ __all__ = [
     "refresh_learner",
     "renew_course",
     "retire",
+    "retire_course",
     "retire_name",
     "roster_page",
     "settle_changes",
@@ -177,6 +178,7 @@ learner_renamed = stale.rename
 learner_deleted = stale.delete_named
 holdings = retirement.holdings
 retire = retirement.retire
+retire_course = retirement.retire_course
 retire_name = retirement.retire_name
 reassign = retirement.reassign
 reconcile_course = reconcile.reconcile

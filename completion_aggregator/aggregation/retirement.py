@@ -1,4 +1,7 @@
-"""What is ours of a learner: removed for good, or handed to another account. To do it again changes nothing."""
+"""What is ours of a learner: removed for good, or handed to another account; of a course that is gone: removed.
+
+To do it again changes nothing.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -16,7 +19,10 @@ from completion_aggregator.aggregation.attempts import TRIES, again
 from completion_aggregator.aggregation.models import (
     AggregatedCourse,
     Aggregator,
+    CourseContent,
+    CourseLeaf,
     CourseProgress,
+    CourseTree,
     Crossing,
     Delivery,
 )
@@ -72,6 +78,28 @@ def retire(user: AbstractBaseUser) -> Holdings:
 def retire_name(username: str) -> Holdings:
     """Remove the stale rows of a name, whether or not somebody has it."""
     return Holdings(stale=again(lambda: stale.delete_of(username)))
+
+
+def retire_course(course_key: CourseKey) -> Holdings:
+    """Remove everything of ours of a course, a bounded number of rows at a time; return what went.
+
+    For a course that the platform does not have any more. Should it come back, its learners are worked out anew from
+    their completions, and of thresholds that they reached is told again.
+    """
+    of_it, of_its = {"course_key": course_key}, {"course__course_key": course_key}
+    removed = Holdings(
+        stale=stale.delete_of_course(course_key),
+        tallies=_delete(Aggregator.objects.filter(**of_it)),
+        deliveries=_delete(Delivery.objects.filter(crossing__course__course_key=course_key)),
+        crossings=_delete(Crossing.objects.filter(**of_its)),
+        progress=_delete(CourseProgress.objects.filter(**of_its)),
+    )
+    _delete(CourseTree.objects.filter(**of_its))
+    _delete(CourseLeaf.objects.filter(**of_its))
+    _delete(CourseContent.objects.filter(**of_it))
+    _delete(AggregatedCourse.objects.filter(**of_it))
+    log.info("retired course=%s rows=%s", course_key, removed)
+    return removed
 
 
 def reassign(username: str, to: AbstractBaseUser) -> tuple[Holdings, list[CourseKey]]:

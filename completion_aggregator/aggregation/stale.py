@@ -282,6 +282,12 @@ def delete_named(username: str, user_id: int) -> int:
     return _delete(_named(username, user_id))
 
 
+def delete_of_course(course_key: CourseKey) -> int:
+    """Delete the rows of every learner in a course. Return how many."""
+    # The index that a course is found by begins with whether rows are resolved.
+    return sum(_delete(StaleCompletion.objects.filter(resolved=each, course_key=course_key)) for each in (False, True))
+
+
 def delete_resolved(*, chunk: int = 5000) -> Iterable[int]:
     """Delete resolved rows, oldest first, *chunk* of them a transaction; yield how many went each time."""
     while ids := list(
