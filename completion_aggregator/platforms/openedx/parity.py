@@ -17,7 +17,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.graph import SPLIT_TEST, CompletionMode, CourseGraph
-from completion_aggregator.course_graph.visibility import ALWAYS, moment_of
+from completion_aggregator.course_graph.visibility import ALWAYS, Profile, moment_of
 from completion_aggregator.platforms.openedx import lms
 from completion_aggregator.ports import Platform, Sight
 
@@ -111,7 +111,7 @@ def _compare(platform: Platform, course_key: CourseKey, user_id: int, clock: Cal
     sight = ask(course_key, graph, [user_id], now=clock())[user_id]
     ours = our_tree(graph, sight)
     expected = [VISITED] if ours != before else []
-    passed_over = _PassedOver(graph, shown)
+    passed_over = _PassedOver(graph, shown, sight.profile)
     theirs = passed_over.without_split_tests(shown)
     differences = list(_differences(graph, ours, theirs))
     if differences:
@@ -175,15 +175,16 @@ class _PassedOver:
     block. To hide it is what its author wants, and what a learner meets who opens it.
     """
 
-    def __init__(self, graph: CourseGraph, theirs: Tree) -> None:
+    def __init__(self, graph: CourseGraph, theirs: Tree, profile: Profile) -> None:
         keys, children = graph.keys, graph.children
+        hidden = graph.rules.hidden(profile)
         self._theirs = theirs
         self._split_tests = {key for key, kind in zip(keys, graph.types, strict=True) if kind == SPLIT_TEST}
         self._parents: dict[str, set[str]] = {key: set() for key in keys}
-        # A split test gives way to its children: what is above it is above them.
+        # A split test that is not hidden gives way to its children: what is above it is above them.
         self._above: dict[str, set[str]] = {key: set() for key in keys}
         for block, below in enumerate(children):
-            gives_way = block and keys[block] in self._split_tests
+            gives_way = block and keys[block] in self._split_tests and not hidden[block]
             for child in below:
                 self._parents[keys[child]].add(keys[block])
                 self._above[keys[child]] |= self._above[keys[block]] if gives_way else {keys[block]}

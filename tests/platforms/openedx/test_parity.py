@@ -243,6 +243,14 @@ def test_a_block_in_a_split_test_that_the_lms_never_comes_to_is_expected() -> No
     assert compare(ann := learner("ann")) == Comparison(ann.pk, (), (PASSED_OVER,))
 
 
+def test_what_is_below_a_split_test_that_is_hidden_itself_is_out_of_reach() -> None:
+    shared = block("html", "a", start=timezone.now() + timedelta(days=9))
+    hidden = split_test("split", 101, {}, block("vertical", "unit", shared), visible_to_staff_only=True)
+    author(block("chapter", "seen", hidden, shared), partitions=(partition(101, 1, 2, scheme="random"),))
+
+    assert compare(ann := learner("ann")) == Comparison(ann.pk, (), (PASSED_OVER,))
+
+
 def test_a_split_test_that_the_lms_passes_over_is_expected() -> None:
     inner = split_test("inner", 101, {1: block("vertical", "one", block("html", "a"))})
     shared = split_test("outer", 101, {1: inner, 2: block("html", "b")}, block("html", "c"))
