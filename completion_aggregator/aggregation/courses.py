@@ -130,7 +130,7 @@ def batch_of(course: Course, size: int) -> int:
 
 
 def bounded(size: int, leaves: int) -> int:
-    """Return how many learners of a course with so many leaves are read together: *size*, or fewer for memory's sake."""
+    """Return how many learners of a course with so many leaves are read together: at most *size*, for memory's sake."""
     return max(1, min(size, MOST_CELLS // max(leaves, 1)))
 
 

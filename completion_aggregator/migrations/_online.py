@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from completion_aggregator.migrations._patience import patiently, say, setting
 
 BATCH: Final = 5000
 #: Wide enough for the clocks of servers that differ, and for transactions that last. What is older, the last
@@ -37,12 +38,8 @@ LARGEST_INT: Final = 2**31 - 1
 #: Catching up goes on until a round takes no longer than this, in seconds, but not for ever.
 SHORT_ROUND: Final = 0.5
 MOST_ROUNDS: Final = 20
-LOCK_SECONDS: Final = 1
 ALONE_SECONDS: Final = 30
-TRIES: Final = 120
-PAUSE_SECONDS: Final = 5.0
 PROGRESS_SECONDS: Final = 5.0
-_LOCK_WAIT_TIMEOUT: Final = 1205
 
 
 class RebuildError(RuntimeError):
@@ -332,7 +329,7 @@ def _ensure_foreign_keys(table: Table) -> None:
     missing = [key for key in table.foreign_keys if key.column not in present]
     if missing:
         # The rows have been looked at: without the server's own look, nobody has to wait for it.
-        with _setting(table, "foreign_key_checks", 0):
+        with setting(table.connection, "foreign_key_checks", 0):
             for key in missing:
                 _patiently(table, f"{key.statement}, ALGORITHM=INPLACE, LOCK=NONE")
 
@@ -423,26 +420,18 @@ def _ranges(
         first = last
         if time.monotonic() - shown > PROGRESS_SECONDS:
             shown = time.monotonic()
-            _say(f"{name}: {what} up to id {first:,} of {max(end, first):,}")
+            say(f"{name}: {what} up to id {first:,} of {max(end, first):,}")
 
 
 # --- statements ----------------------------------------------------------------------------------------------------
 
 
 def _patiently(table: Table, sql: str, *, beforehand: Callable[[], None] = lambda: None) -> None:
-    """Run a statement that needs the table for itself, without making others wait longer than a moment."""
-    for tried in range(1, TRIES + 1):
+    def run() -> None:
         beforehand()
-        try:
-            with _setting(table, "lock_wait_timeout", LOCK_SECONDS):
-                _execute(table, sql)
-        except OperationalError as error:
-            if error.args[0] != _LOCK_WAIT_TIMEOUT or tried == TRIES:
-                raise
-            _say(f"{table.name} is in use by a transaction that lasts; trying again ({tried} of {TRIES})")
-            time.sleep(PAUSE_SECONDS)
-        else:
-            return
+        _execute(table, sql)
+
+    patiently(table.connection, table.name, run)
 
 
 @contextmanager
@@ -458,16 +447,6 @@ def _alone(table: Table) -> Iterator[None]:
         yield
     finally:
         _rows(table, "SELECT RELEASE_LOCK(%s)", [name])
-
-
-@contextmanager
-def _setting(table: Table, name: str, value: int) -> Iterator[None]:
-    ((before,),) = _rows(table, f"SELECT @@SESSION.{name}")
-    _execute(table, f"SET SESSION {name} = %s", [value])
-    try:
-        yield
-    finally:
-        _execute(table, f"SET SESSION {name} = %s", [before])
 
 
 def _rows(table: Table, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -487,8 +466,3 @@ def _marks(values: Collection[object]) -> str:
 
 def _quoted(name: str) -> str:
     return f"`{name}`"
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"\n    {text}")
-    sys.stdout.flush()

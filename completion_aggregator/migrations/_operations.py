@@ -15,6 +15,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
 from completion_aggregator.migrations import _lock, _online
+from completion_aggregator.migrations._patience import patience
 
 
 class Rebuild(SeparateDatabaseAndState):
@@ -116,7 +117,10 @@ class Additions(SeparateDatabaseAndState):
         if not _is_plain(schema_editor, app_label):
             _begin(schema_editor.connection, (app_label, self.migration), is_applied=False)
             _require_tables(app_label, schema_editor.connection, from_state)
-            self._remove(app_label, schema_editor.connection, only_empty=True)
+            with patience(schema_editor.connection):
+                self._remove(app_label, schema_editor.connection, only_empty=True)
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
         super().database_forwards(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(
@@ -127,7 +131,8 @@ class Additions(SeparateDatabaseAndState):
             super().database_backwards(app_label, schema_editor, from_state, to_state)
             return
         _begin(schema_editor.connection, (app_label, self.migration), is_applied=True)
-        self._remove(app_label, schema_editor.connection, only_empty=False)
+        with patience(schema_editor.connection):
+            self._remove(app_label, schema_editor.connection, only_empty=False)
 
     def _remove(self, app_label: str, connection: BaseDatabaseWrapper, *, only_empty: bool) -> None:
         with connection.cursor() as cursor:

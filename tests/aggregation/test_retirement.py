@@ -207,3 +207,16 @@ def test_what_waits_for_a_user_who_is_deleted_goes_with_her(platform: FakePlatfo
     ana, _ = two(platform)
     ana.delete()
     assert StaleCompletion.objects.exclude(username="ben").count() == 0
+
+
+def test_a_name_in_other_letters_is_nobodys(platform: FakePlatform) -> None:
+    ana, _ = two(platform)
+    before = of(ana)
+    like_ana = get_user_model()._default_manager.filter(username="ANA").exists()  # as this database compares
+
+    if like_ana:
+        with pytest.raises(CommandError, match="Nobody is called 'ANA'. Did you mean 'ana'?"):
+            command("ANA")
+    else:
+        assert "Nobody is called 'ANA'" in command("ANA")[1]
+    assert of(ana) == before

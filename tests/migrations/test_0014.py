@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from completion_aggregator.migrations import _patience
 from completion_aggregator.models import StaleCompletion
 
 LABEL = "completion_aggregator"
@@ -70,3 +71,31 @@ def test_the_way_back_keeps_every_row() -> None:
         assert list(cursor.fetchall()) == [("ana", COURSE)]
         columns = connection.introspection.get_table_description(cursor, TABLE)
     assert "user_id" not in {column.name for column in columns}
+
+
+def test_a_transaction_that_lasts_holds_up_the_migration_and_nobody_else(
+    vendor: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if vendor != "mysql":
+        pytest.skip("speaks of MariaDB and MySQL")
+    migrate("0013")
+    insert("before")
+    other, pauses = connection.copy(), []
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute(f"SELECT username FROM {TABLE}")
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        insert(f"meanwhile {len(pauses)}")
+        if len(pauses) == 2:
+            other.close()
+
+    monkeypatch.setattr(_patience, "sleep", pause)
+    migrate("0014")
+
+    assert pauses == [_patience.PAUSE_SECONDS] * 2
+    assert f"TABLE `{TABLE}` is in use by a transaction that lasts; trying again (2 of" in capsys.readouterr().out
+    assert list(StaleCompletion.objects.order_by("id").values_list("username", "user_id")) == [
+        ("before", None), ("meanwhile 1", None), ("meanwhile 2", None),
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from completion_aggregator.migrations import _online
+from completion_aggregator.migrations import _online, _patience
 from completion_aggregator.migrations._online import ForeignKey, RebuildError, Table, rebuild
 
 NAME, COPY, BEFORE = "online_rows", "online_rows_2_copy", "online_rows_2_before"
@@ -34,8 +34,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def tables(vendor: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if vendor != "mysql":
         pytest.skip("speaks of MariaDB and MySQL")
-    for name, value in (("BATCH", 3), ("PAUSE_SECONDS", 0.1), ("ALONE_SECONDS", 0)):
+    for name, value in (("BATCH", 3), ("ALONE_SECONDS", 0)):
         monkeypatch.setattr(_online, name, value)
+    monkeypatch.setattr(_patience, "PAUSE_SECONDS", 0.1)
     monkeypatch.setitem(globals(), "begun", datetime.now(UTC))
     drop()
     execute(OWNERS)

@@ -68,7 +68,11 @@ class Command(BaseCommand):
 
 def _account(name: str) -> AbstractBaseUser | None:
     model = get_user_model()
-    return model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()
+    user = model._default_manager.filter(**{model.USERNAME_FIELD: name}).first()
+    if user is not None and user.get_username() != name:
+        # Many databases compare names without case; what is removed here is gone.
+        raise CommandError(f"Nobody is called {name!r}. Did you mean {user.get_username()!r}?")
+    return user
 
 
 def _target(name: str, user: AbstractBaseUser | None) -> AbstractBaseUser:

@@ -141,7 +141,7 @@ class Odd:
         return found
 
 
-class Second(RandomUserPartitionScheme):  # type: ignore[misc]
+class Second(RandomUserPartitionScheme):
     """A scheme made out of one that we know, with a rule of its own."""
 
     @classmethod

@@ -125,7 +125,7 @@ def test_a_role_in_an_organization_in_other_letters_is_one_in_another():
 
 
 def test_a_role_in_a_course_in_other_letters_is_one_in_another():
-    ann, graph, like_key = learner("ann"), course(leaf("a")), KEY.replace(run=KEY.run.lower())
+    ann, graph, like_key = learner("ann"), course(leaf("a")), KEY.replace(run=str(KEY.run).lower())
     give_role("staff", ann, like_key)
     assert both(KEY, graph, ann) == Sight(Profile())
     assert both(like_key, graph, ann) == STAFF

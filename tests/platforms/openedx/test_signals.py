@@ -295,7 +295,7 @@ def test_however_many_are_enrolled_at_once_are_marked_with_five_queries(django_c
 def test_what_is_noted_among_the_hooks_of_others_is_one_note_however_many_they_are(
     django_capture_on_commit_callbacks,
 ):
-    class Hooks(list):
+    class Hooks(list[Any]):
         """Hooks that count how often one of them is looked at."""
 
         looked = 0
@@ -337,12 +337,12 @@ def test_a_note_goes_with_the_savepoint_that_it_was_made_in_and_with_no_other(ch
                 transaction.set_rollback(users == everybody)
 
     with changes:
-        undone(*(everybody := (ben, cid)))
+        undone(*(everybody := [ben, cid]))
         with transaction.atomic():
             people.give_role("staff", ann, KEY)
         transaction.on_commit(lambda: None)
         people.give_role("staff", dan, KEY)
-        undone(*(everybody := (cid,)))
+        undone(*(everybody := [cid]))
     # Of cid, what is noted beside others stays though it was undone: she is refreshed for nothing.
     assert changes.learners == [("ann", KEY), ("cid", KEY), ("dan", KEY)]
 
