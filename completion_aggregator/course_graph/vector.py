@@ -24,7 +24,6 @@ from completion_aggregator.exceptions import DamagedVector
 
 VERSION: Final = 1
 _HEADER: Final = struct.Struct("<BBIII")
-_FIELDS: Final = np.dtype([("version", "u1"), ("width", "u1"), ("bitmap", "<u4"), ("others", "<u4"), ("crc", "<u4")])
 _NARROW: Final = 1 << 16
 
 Floats = NDArray[np.float64]
@@ -142,24 +141,19 @@ def unpack(vectors: Sequence[bytes]) -> Unpacked:
 
 def read(vectors: Sequence[bytes], *, width: int = 0) -> Read:
     """Read *vectors*, bitmaps as they are: at least *width* bytes wide."""
-    lengths = np.array([len(each) for each in vectors], dtype=np.intp)
-    buffer = np.frombuffer(b"".join(vectors), dtype=np.uint8)
-    starts = np.cumsum(lengths) - lengths
-    headers = _headers(buffer, starts, lengths)
-    sound = _sound(vectors, headers, lengths)
-    starts, headers = starts[sound], headers[sound]
-    bitmap_lengths = headers["bitmap"].astype(np.intp)
-    bitmaps = np.zeros((len(vectors), max(width, int(bitmap_lengths.max(initial=0)))), dtype=np.uint8)
-    _spread(bitmaps, sound, buffer, starts + _HEADER.size, bitmap_lengths)
-    others = headers["others"].astype(np.intp)
-    number_starts = starts + _HEADER.size + bitmap_lengths
-    value_starts = number_starts + others * headers["width"]
+    parts = [_parts(each) for each in vectors]
+    sound = [(row, *part) for row, part in enumerate(parts) if part is not None]
+    width = max([width, *(len(bitmap) for _, bitmap, _, _ in sound)])
+    padded = b"".join((part[0] if part else b"").ljust(width, b"\0") for part in parts)
     return Read(
-        bitmaps=bitmaps,
-        rows=np.repeat(sound, others),
-        columns=_numbers(buffer, number_starts, others, headers["width"]),
-        values=buffer[_ranges(value_starts, others * 8)].view("<f8").astype(np.float64, copy=False),
-        damaged=tuple(np.setdiff1d(np.arange(len(vectors)), sound).tolist()),
+        bitmaps=np.frombuffer(padded, dtype=np.uint8).reshape(len(vectors), width),
+        rows=np.repeat(
+            np.array([row for row, *_ in sound], dtype=np.intp),
+            np.array([len(numbers) for _, _, numbers, _ in sound], dtype=np.intp),
+        ),
+        columns=np.concatenate([np.empty(0, dtype=np.intp), *(numbers for _, _, numbers, _ in sound)]),
+        values=np.frombuffer(b"".join(values for *_, values in sound), dtype="<f8").astype(np.float64, copy=False),
+        damaged=tuple(row for row, part in enumerate(parts) if part is None),
     )
 
 
@@ -182,27 +176,18 @@ def _checksum(fields: tuple[int, ...], body: bytes | memoryview) -> int:
     return crc32(body, crc32(struct.pack("<BBII", *fields)))
 
 
-def _headers(buffer: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[Any]:
-    headers = np.zeros(len(starts), dtype=_FIELDS)
-    whole = lengths >= _HEADER.size
-    raw = buffer[starts[whole, None] + np.arange(_HEADER.size)]
-    headers[whole] = np.ascontiguousarray(raw).view(_FIELDS).reshape(-1)
-    return headers
-
-
-def _sound(vectors: Sequence[bytes], headers: NDArray[Any], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the positions of the vectors that are whole and ours."""
-    width = headers["width"].astype(np.int64)
-    expected = _HEADER.size + headers["bitmap"].astype(np.int64) + headers["others"].astype(np.int64) * (width + 8)
-    plausible = (headers["version"] == VERSION) & np.isin(width, (2, 4)) & (expected == lengths)
-    return np.array(
-        [
-            row
-            for row, header in zip(np.flatnonzero(plausible).tolist(), headers[plausible].tolist(), strict=True)
-            if _checksum(header[:4], memoryview(vectors[row])[_HEADER.size :]) == header[4]
-        ],
-        dtype=np.intp,
-    )
+def _parts(vector: bytes) -> tuple[bytes, NDArray[Any], bytes] | None:
+    """Return bitmap, numbers and values of a vector that is whole and ours; None of any other."""
+    if len(vector) < _HEADER.size:
+        return None
+    version, width, bitmap, others, checksum = _HEADER.unpack_from(vector)
+    numbers = _HEADER.size + bitmap
+    values = numbers + others * width
+    if version != VERSION or width not in (2, 4) or len(vector) != values + others * 8:
+        return None
+    if _checksum((version, width, bitmap, others), memoryview(vector)[_HEADER.size :]) != checksum:
+        return None
+    return vector[_HEADER.size : numbers], np.frombuffer(vector[numbers:values], dtype=f"<u{width}"), vector[values:]
 
 
 def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -211,27 +196,3 @@ def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.i
     total = int(ends[-1]) if len(ends) else 0
     ranges: NDArray[np.intp] = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
     return ranges
-
-
-def _spread(
-    bitmaps: NDArray[np.uint8],
-    rows: NDArray[np.intp],
-    buffer: NDArray[np.uint8],
-    starts: NDArray[np.intp],
-    lengths: NDArray[np.intp],
-) -> None:
-    """Write the bytes of each bitmap into its row."""
-    width = bitmaps.shape[1]
-    bitmaps.reshape(-1)[_ranges(rows * width, lengths)] = buffer[_ranges(starts, lengths)]
-
-
-def _numbers(
-    buffer: NDArray[np.uint8], starts: NDArray[np.intp], others: NDArray[np.intp], widths: NDArray[np.uint8]
-) -> NDArray[np.intp]:
-    numbers = np.zeros(int(others.sum()), dtype=np.intp)
-    each_width = np.repeat(widths, others)
-    for width in (2, 4):
-        chosen = widths == width
-        raw = buffer[_ranges(starts[chosen], others[chosen] * width)]
-        numbers[each_width == width] = raw.view(f"<u{width}")
-    return numbers
