@@ -215,7 +215,7 @@ def test_a_name_in_other_letters_is_nobodys(platform: FakePlatform) -> None:
     like_ana = get_user_model()._default_manager.filter(username="ANA").exists()  # as this database compares
 
     if like_ana:
-        with pytest.raises(CommandError, match="Nobody is called 'ANA'. Did you mean 'ana'?"):
+        with pytest.raises(CommandError, match=r"Nobody is called 'ANA'\. Did you mean 'ana'\?"):
             command("ANA")
     else:
         assert "Nobody is called 'ANA'" in command("ANA")[1]
