@@ -82,14 +82,14 @@ def follow(
     followed = Followed([], [])
     # Whether a threshold was reached is looked for in all tallies of a learner.
     alike = {} if thresholds() else _alike(course, states, claims, sights)
-    found = _found(course, [user_id for user_ids in alike.values() for user_id in user_ids], claims)
-    for coverage, user_ids in alike.items():
+    found = _found(course, [user_id for _, user_ids in alike.values() for user_id in user_ids], claims)
+    for view, (coverage, user_ids) in alike.items():
         learners = [
             _Learner(states[user_id], sights[user_id], claims[user_id], found[user_id])
             for user_id in user_ids
             if user_id in found
         ]
-        group = _Group.of(course, coverage, learners)
+        group = _Group.of(course, view, coverage, learners)
         followed.tallies.extend(group.tallies(now))
         followed.states.extend(group.states())
     return followed
@@ -97,7 +97,7 @@ def follow(
 
 def _alike(
     course: Course, states: Mapping[int, State], claims: Mapping[int, Claim], sights: Mapping[int, Sight]
-) -> dict[Coverage, list[int]]:
+) -> dict[View, tuple[Coverage, list[int]]]:
     """Return the learners of whom only completions changed, by what they see."""
     named = [
         user_id
@@ -108,11 +108,11 @@ def _alike(
         # What was no leaf when she completed it may be one now.
         and not (state.unnumbered and state.leaf_count < len(course.leaves))
     ]
-    alike: dict[Coverage, list[int]] = {}
+    alike: dict[View, tuple[Coverage, list[int]]] = {}
     for user_id, view in zip(named, views_of(course.graph, [sights[user_id] for user_id in named]), strict=True):
         coverage = _coverage(course, view) if states[user_id].view == view.digest else None
         if coverage is not None:
-            alike.setdefault(coverage, []).append(user_id)
+            alike.setdefault(view, (coverage, []))[1].append(user_id)
     return alike
 
 
@@ -175,13 +175,14 @@ class _Group:
     """Learners who see one tree and made a step; ``after``: their completions then, row n being of learner n."""
 
     course: Course
+    view: View
     coverage: Coverage
     learners: Sequence[_Learner]
     steps: Sequence[_Step]
     after: vector.Read
 
     @classmethod
-    def of(cls, course: Course, coverage: Coverage, learners: Sequence[_Learner]) -> "_Group":
+    def of(cls, course: Course, view: View, coverage: Coverage, learners: Sequence[_Learner]) -> "_Group":
         """Return those of the learners who made a step that can be followed."""
         read = vector.read([each.state.vector for each in learners], width=bytes_for(len(course.leaves)))
         unfit = {*read.damaged, *read.rows[~exact(read.values)].tolist()}
@@ -197,12 +198,12 @@ class _Group:
         }
         chosen = {row: step for row, step in steps.items() if exact(np.array([*step.values.values()])).all()}
         after = _after(read, list(chosen), list(chosen.values()))
-        return cls(course, coverage, [learners[row] for row in chosen], list(chosen.values()), after)
+        return cls(course, view, coverage, [learners[row] for row in chosen], list(chosen.values()), after)
 
     def tallies(self, now: datetime) -> Iterator[projection.Row]:
         """Yield the projected tallies above what changed."""
         types, keys, levels = self.course.types, self.course.keys, projected_block_types()
-        blocks = self.coverage.view.aggregators.tolist()
+        blocks = self.view.aggregators.tolist()
         projected = np.array([types[block] in levels for block in blocks], dtype=np.bool_)
         above: dict[int, list[int]] = {}
         touched: dict[_Place, int] = {}
@@ -228,7 +229,7 @@ class _Group:
     def states(self) -> Iterator[State]:
         """Yield what is to be of the learners."""
         everybody = np.arange(len(self.learners))
-        sums = self._sums(everybody, np.full(len(everybody), self.coverage.view.root))
+        sums = self._sums(everybody, np.full(len(everybody), self.view.root))
         columns = (self.learners, self.steps, zip(*(each.tolist() for each in sums[:5]), strict=True))
         digests: dict[int, str] = {}
         version, leaves = self.course.graph.content_hash, len(self.course.leaves)

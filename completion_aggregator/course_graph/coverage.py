@@ -25,7 +25,6 @@ _ONES: Final = np.array([each.bit_count() for each in range(256)], dtype=np.uint
 class Coverage:
     """``below``: uint8 (aggregators of the view, bytes), bit n set: leaf n counts below. ``optional``: bytes alone."""
 
-    view: View
     below: NDArray[np.uint8]
     optional: NDArray[np.uint8]
     possible: Floats
@@ -48,7 +47,7 @@ class Coverage:
                     return None
         optional = np.zeros(width, dtype=np.uint8)
         np.bitwise_or.at(optional, numbers[view.optional] // _BYTE, bit_of(numbers[view.optional]))
-        return cls(view, below, optional, possible[0][:, 0], possible[1][:, 0])
+        return cls(below, optional, possible[0][:, 0], possible[1][:, 0])
 
     def above(self, number: int) -> NDArray[np.intp]:
         """Return the aggregators that leaf *number* counts below, ascending."""

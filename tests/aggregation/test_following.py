@@ -1,5 +1,6 @@
 """One more completion costs what is above it; where that would not be exact, all is worked out."""
 
+import gc
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from completion.models import BlockCompletion
 from django.utils import timezone
 
-from completion_aggregator.aggregation import api, batch
+from completion_aggregator.aggregation import api, batch, following
 from completion_aggregator.models import CourseProgress
 from tests.aggregation.builders import (
     KEY,
@@ -217,3 +218,19 @@ def test_many_learners_of_a_long_course(platform: FakePlatform, gathered: list[i
     api.refresh_course(KEY)
     assert gathered == []
     assert everything() == from_scratch(KEY)
+
+
+def test_what_is_kept_of_a_tree_goes_with_it(platform: FakePlatform) -> None:
+    gc.collect()
+    before = len(following._coverages)
+    small(platform)
+    ana = begun(platform, 1.0)
+    complete(ana, "b")
+    api.refresh_course(KEY)
+    assert len(following._coverages) == before + 1
+
+    platform.graphs.clear()
+    api.forget()
+    gc.collect()
+
+    assert len(following._coverages) == before
