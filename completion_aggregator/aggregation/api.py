@@ -8,6 +8,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 
@@ -34,6 +35,7 @@ from completion_aggregator.aggregation import (
     statistics,
     summary,
 )
+from completion_aggregator.aggregation.attempts import again
 from completion_aggregator.aggregation.contents import ContentVersion
 from completion_aggregator.aggregation.courses import forget, graph_of
 from completion_aggregator.aggregation.deliveries import DeliveryStatus
@@ -317,7 +319,7 @@ def mark_course_stale(
     while batch := list(islice(ids, batch_size)):
         names = standings.usernames(batch)
         if user_ids is None:
-            marked += population.mark(course_key, names, forced=names if force else ())
+            marked += again(partial(population.mark, course_key, names, forced=names if force else ()))
         else:
             named = {name: user_id for user_id, name in names.items()}
             marked += stale.mark_many(course_key, dict.fromkeys(named), user_ids=named, force=force)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Self
 
 from django.contrib.auth import get_user_model
@@ -13,6 +14,7 @@ from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import stale
+from completion_aggregator.aggregation.attempts import again
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import storable
@@ -196,16 +198,18 @@ def mark_expired(*, now: datetime) -> int:
 
 
 def _mark_expired(course: AggregatedCourse, *, now: datetime) -> int:
-    model, marked = get_user_model(), 0
-    for user_ids in _due(course.pk, now=now):
-        with transaction.atomic():
-            # Whoever was retired since has no row any more; who is retired now waits, and then removes the mark.
-            there = [each.user_id for each in lock(course.pk, user_ids, wait=True, aside=True)]
-            named = model._default_manager.filter(pk__in=there).values_list(model.USERNAME_FIELD, "pk")
-            ids = dict(named)
-            marked += stale.mark_many(course.course_key, dict.fromkeys(ids), user_ids=ids, now=now)
-            # Marked once is enough: the refresh works out the next date.
-            CourseProgress.objects.filter(course_id=course.pk, user_id__in=user_ids).update(valid_until=None)
+    return sum(again(partial(_mark_some, course, user_ids, now=now)) for user_ids in _due(course.pk, now=now))
+
+
+def _mark_some(course: AggregatedCourse, user_ids: Collection[int], *, now: datetime) -> int:
+    model = get_user_model()
+    with transaction.atomic():
+        # Whoever was retired since has no row any more; who is retired now waits, and then removes the mark.
+        there = [each.user_id for each in lock(course.pk, user_ids, wait=True, aside=True)]
+        ids = dict(model._default_manager.filter(pk__in=there).values_list(model.USERNAME_FIELD, "pk"))
+        marked = stale.mark_many(course.course_key, dict.fromkeys(ids), user_ids=ids, now=now)
+        # Marked once is enough: the refresh works out the next date.
+        CourseProgress.objects.filter(course_id=course.pk, user_id__in=user_ids).update(valid_until=None)
     return marked
 
 

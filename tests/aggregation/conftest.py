@@ -6,6 +6,7 @@ import pytest
 
 from completion_aggregator import ports
 from completion_aggregator.aggregation import api
+from tests.aggregation import processes
 from tests.fakes.platform import FakePlatform
 
 
@@ -14,6 +15,7 @@ def nothing_kept() -> Iterator[None]:
     """Start without what an earlier test left in this process's caches."""
     api.forget()
     yield
+    processes.end_all()
     api.forget()
 
 
