@@ -20,8 +20,14 @@ NO_SHARED = "needs the folder ../shared beside the project (or COMPLETION_AGGREG
 # Stand-ins, some of which have names that pytest would take for tests.
 collect_ignore = ["fakes"]
 
-# Cores are shared and servers pause: a slow example is not a wrong one.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Cores are shared and servers pause: a slow example is not a wrong one. In CI the examples are the same ones at every
+# run, so that a change is judged by what it changes; everybody else's runs look for new ones.
+settings.register_profile(
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
 settings.load_profile("default")
 
 
