@@ -107,6 +107,8 @@ def _alike(
         and state.built
         # What was no leaf when she completed it may be one now.
         and not (state.unnumbered and state.leaf_count < len(course.leaves))
+        # A vector of more leaves than we know of was written by newer content.
+        and state.leaf_count <= len(course.leaves)
     ]
     alike: dict[View, tuple[Coverage, list[int]]] = {}
     for user_id, view in zip(named, views_of(course.graph, [sights[user_id] for user_id in named]), strict=True):

@@ -11,6 +11,7 @@ from completion.models import BlockCompletion
 from django.utils import timezone
 
 from completion_aggregator.aggregation import api, batch, following
+from completion_aggregator.course_graph import vector
 from completion_aggregator.models import CourseProgress
 from tests.aggregation.builders import (
     KEY,
@@ -175,6 +176,19 @@ def test_who_sees_another_tree_is_worked_out_whole(platform: FakePlatform, gathe
     api.refresh_course(KEY)
     assert gathered == [ana.pk]
     assert everything() == from_scratch(KEY)
+
+
+def test_a_vector_of_more_leaves_than_are_known_is_left_alone(platform: FakePlatform, gathered: list[int]) -> None:
+    small(platform)
+    ana = begun(platform, 1.0)
+    (wide,) = vector.pack(np.ones((1, 100)))
+    CourseProgress.objects.update(vector=wide, leaf_count=100)
+    gathered.clear()
+    complete(ana, "e")
+
+    assert api.refresh_course(KEY).failed == 0
+
+    assert gathered == [ana.pk]
 
 
 def test_others_of_the_batch_are_followed_all_the_same(platform: FakePlatform, gathered: list[int]) -> None:
