@@ -31,6 +31,19 @@ def fresh_lms() -> Iterator[None]:
     _forget()
 
 
+@pytest.fixture
+def new_process() -> Iterator[None]:
+    """Be a process that has seen nothing yet, of an LMS without courses afterwards."""
+    from xmodule.modulestore.django import modulestore
+
+    from tests.platforms.openedx.processes import forget
+
+    forget()
+    yield
+    forget()
+    modulestore().clear()
+
+
 def _forget() -> None:
     lms_counters.reset()
     cache.clear()

@@ -20,31 +20,17 @@ from openedx.core.djangoapps.content.block_structure.models import BlockStructur
 from xmodule.modulestore.django import modulestore
 from xmodule.partitions.partitions import UserPartition
 
-from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.course_graph.visibility import Profile
 from completion_aggregator.exceptions import InvalidCourse, InvalidSetting, UnknownCourse
 from completion_aggregator.models import AggregatedCourse, CourseContent
 from completion_aggregator.platforms.openedx import content
 from tests.platforms.openedx.authoring import KEY, Course, author, block, draft, partition
+from tests.platforms.openedx.processes import forget
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_process")]
 
 OTHER = CourseKey.from_string("course-v1:Org+Other+Run")
 LIBRARY = CourseKey.from_string("library-v1:Org+Library")
-
-
-@pytest.fixture(autouse=True)
-def new_process() -> Any:
-    forget()
-    yield
-    forget()
-    modulestore().clear()
-
-
-def forget() -> None:
-    """Be another process: nothing is remembered but what is stored."""
-    aggregation.forget()
-    content.forget()
 
 
 def reads() -> int:

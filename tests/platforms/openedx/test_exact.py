@@ -14,7 +14,6 @@ from openedx.core.djangoapps.content.block_structure.transformer import (
     FilteringTransformerMixin,
 )
 from openedx.core.djangoapps.user_api.partition_schemes import RandomUserPartitionScheme
-from xmodule.modulestore.django import modulestore
 from xmodule.partitions.partitions import Group
 
 from completion_aggregator.aggregation import api as aggregation
@@ -26,23 +25,9 @@ from completion_aggregator.ports import Sight
 from tests.platforms.openedx.authoring import KEY, author, block, partition, scheme, transformer
 from tests.platforms.openedx.people import enroll, learner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_process")]
 
 PLATFORM = OpenEdxPlatform()
-
-
-@pytest.fixture(autouse=True)
-def new_process() -> Iterator[None]:
-    forget()
-    yield
-    forget()
-    modulestore().clear()
-
-
-def forget() -> None:
-    aggregation.forget()
-    content.forget()
-    exact.forget()
 
 
 class OddUsersSeeNoVideos(FilteringTransformerMixin):

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -14,33 +13,16 @@ from django.utils import timezone
 from lms.djangoapps.course_blocks.transformers.split_test import SplitTestTransformer
 from lms.djangoapps.course_blocks.transformers.start_date import StartDateTransformer
 from lms.djangoapps.course_blocks.transformers.visibility import VisibilityTransformer
-from xmodule.modulestore.django import modulestore
 
-from completion_aggregator.aggregation import api as aggregation
-from completion_aggregator.platforms.openedx import content, exact, gating, lms, parity
+from completion_aggregator.platforms.openedx import content, exact, lms, parity
 from completion_aggregator.platforms.openedx.parity import NOT_FILTERED, PASSED_OVER, VISITED, Comparison, Difference
 from completion_aggregator.platforms.openedx.platform import OpenEdxPlatform
 from tests.platforms.openedx.authoring import KEY, author, block, partition, split_test
 from tests.platforms.openedx.people import audit_and_verified, cohort, draw, enroll, give_role, learner, overview, tag
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_process")]
 
 PLATFORM = OpenEdxPlatform()
-
-
-@pytest.fixture(autouse=True)
-def new_process() -> Iterator[None]:
-    forget()
-    yield
-    forget()
-    modulestore().clear()
-
-
-def forget() -> None:
-    aggregation.forget()
-    content.forget()
-    exact.forget()
-    gating.forget()
 
 
 def key(kind: str, block_id: str) -> str:

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xmodule.modulestore.django import modulestore
 
-from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.course_graph.visibility import Profile
-from completion_aggregator.platforms.openedx import content, exact, gating, parity
+from completion_aggregator.platforms.openedx import content, parity
 from completion_aggregator.platforms.openedx.platform import OpenEdxPlatform
 from completion_aggregator.ports import Sight
 from tests.platforms.openedx.authoring import KEY
+from tests.platforms.openedx.processes import forget
 from tests.platforms.openedx.strategies import (
     COHORTS,
     GATE,
@@ -50,23 +50,21 @@ also_tried = settings(max_examples=max(EXAMPLES // 2, 1))
 @contextmanager
 def an_lms(**switches: Any) -> Iterator[None]:
     """Provide an LMS of which nothing is left afterwards."""
-    forget()
+    forget_all()
     try:
         with transaction.atomic(), lms_counters.switched(**switches):
             yield
             transaction.set_rollback(True)
     finally:
-        forget()
+        forget_all()
         modulestore().clear()
 
 
-def forget() -> None:
+def forget_all() -> None:
+    """Be another process of an LMS whose caches are empty."""
     cache.clear()
     RequestCache.clear_all_namespaces()
-    aggregation.forget()
-    content.forget()
-    exact.forget()
-    gating.forget()
+    forget()
 
 
 def sights_of(user_ids: list[int]) -> Mapping[int, Sight]:
