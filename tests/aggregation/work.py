@@ -15,13 +15,17 @@ LEAVES = ("a", "b", "c", "e", "f")
 
 
 def request_completions(pipe: Any, names: list[str], seconds: float) -> None:
-    """Be a web process: complete and lower blocks of these learners, a transaction each, for some seconds."""
+    """Be a web process: complete and lower blocks of these learners, a transaction each, for some seconds.
+
+    Each learner gets one at least, however long this process waits for the others: SQLite's lock is not fair, and a
+    run from scratch writes rows for those who never completed anything, too.
+    """
     users = [get_user_model()._default_manager.get(username=name) for name in names]
     failed, times = [], []
     pipe.send("ready")
     pipe.recv()
     end, step = monotonic() + seconds, 0
-    while monotonic() < end:
+    while monotonic() < end or step < len(users):
         user, leaf = users[step % len(users)], LEAVES[step // len(users) % len(LEAVES)]
         value = (1.0, 0.25, 0.5)[step // (len(users) * len(LEAVES)) % 3]
         start = perf_counter()
