@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha256
 from threading import Lock
@@ -62,18 +62,30 @@ class CourseGraph:
     @property
     def keys(self) -> tuple[str, ...]:
         """Usage keys by block number; put together on each call, so that a graph at rest stays small."""
-        before, types = self._key_start, self.types
+        return tuple(self.keys_of(range(len(self))).values())
+
+    def keys_of(self, blocks: Iterable[int]) -> dict[int, str]:
+        """Return the usage keys of some blocks."""
+        before, names, types = self._key_start, self._header["types"], self._arrays["type_numbers"].tolist()
         ids = self._header["ids"].split(_SEPARATOR)
-        return tuple(
-            each[1:] if each.startswith(_NOT_OURS) else f"{before}{kind}+block@{each}"
-            for kind, each in zip(types, ids, strict=True)
-        )
+        return {
+            block: ids[block][1:]
+            if ids[block].startswith(_NOT_OURS)
+            else f"{before}{names[types[block]]}+block@{ids[block]}"
+            for block in blocks
+        }
 
     @property
     def types(self) -> tuple[str, ...]:
         """Block types by block number."""
         names = self._header["types"]
-        return tuple(names[number] for number in self._arrays["type_numbers"])
+        return tuple(names[number] for number in self._arrays["type_numbers"].tolist())
+
+    def of_types(self, types: Collection[str]) -> NDArray[np.bool_]:
+        """Return, by block number, which blocks are of these types."""
+        wanted = np.array([name in types for name in self._header["types"]], dtype=np.bool_)
+        chosen: NDArray[np.bool_] = wanted[self._arrays["type_numbers"]]
+        return chosen
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -126,6 +138,11 @@ class CourseGraph:
     def content_hash(self) -> str:
         """Thirty-two hexadecimal digits that stand for this content."""
         return _hash(self._payload())
+
+    @property
+    def tag(self) -> str:
+        """Sixteen hexadecimal digits that tell this content from others of the same course."""
+        return self.content_hash[:16]
 
     def view(self, profile: Profile) -> View:
         """Return the tree that *profile* sees; worked out once and kept with the most recent ``VIEWS_KEPT``."""

@@ -1,20 +1,25 @@
 """Completion vectors: one learner's completions of one course, packed.
 
 A vector knows leaves by their numbers, which a course hands out once and never again, so it survives every edit of the
-course. Layout, little-endian, version 1::
+course. Layout, little-endian, version 2, and 3 with lengths of 32 bits instead of 16::
+
+    version u8 | crc32 of all else u32 | bytes of bitmap u16 | bytes of gaps u16
+    bitmap: bit n set, leaf n has exactly 1.0 (trailing zero bytes left out)
+    gaps: of the others, ascending, how many leaf numbers lie before each; 255 stands for 255 of them and goes on
+    codes: a byte for each of the others, in 240ths, as halves, thirds, quarters, fifths and tenths are; 255 for no such
+    doubles: those for which there is no code; 0.0 is written too, absence is not
+
+Every double survives exactly. What is cut or changed is refused on reading. Read, but no longer written, is version 1::
 
     version u8 | width of a number in bytes u8 (2 or 4) | bytes of bitmap u32 | others u32 | crc32 of all else u32
-    bitmap: bit n set, leaf n has exactly 1.0 (trailing zero bytes left out)
-    others: leaf numbers, ascending, then as many doubles; 0.0 is written too, absence is not
-
-Every double survives exactly. Anything else than what ``pack`` writes is refused on reading.
+    bitmap | leaf numbers of the others, ascending | as many doubles
 """
 
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -22,9 +27,16 @@ from numpy.typing import NDArray
 
 from completion_aggregator.exceptions import DamagedVector
 
-VERSION: Final = 1
-_HEADER: Final = struct.Struct("<BBIII")
-_NARROW: Final = 1 << 16
+#: Versions with their headers: the first that has room for the lengths is written.
+_HEADERS: Final = {2: struct.Struct("<BIHH"), 3: struct.Struct("<BIII")}
+_ROOM: Final = 1 << 16
+_HEADER_V1: Final = struct.Struct("<BBIII")
+#: Where the checksum stands, of versions 2 and 3.
+_CHECKED_FROM: Final = 5
+_FAR: Final = 255
+_PARTS: Final = 240
+_NO_PART: Final = 255
+_VALUES: Final = np.arange(256) / _PARTS
 
 Floats = NDArray[np.float64]
 
@@ -80,16 +92,28 @@ class Unpacked:
     values: Floats
     damaged: tuple[int, ...] = ()
 
-    def dense(self, numbers: NDArray[np.intp], *, absent: float = 0.0) -> Floats:
-        """Return completions of shape (leaf numbers asked for, vectors), *absent* where there is none."""
-        known = numbers < self.bits.shape[1]
-        ones = np.zeros((len(numbers), len(self.bits)), dtype=np.bool_)
-        ones[known] = self.bits.T[numbers[known]]
-        dense = np.where(ones, 1.0, absent)
-        position = np.full(int(max(numbers.max(initial=-1), self.columns.max(initial=-1))) + 1, -1, dtype=np.intp)
+    def dense(
+        self, numbers: NDArray[np.intp], *, absent: float = 0.0, vectors: NDArray[np.intp] | None = None
+    ) -> Floats:
+        """Return completions of shape (leaf numbers asked for, *vectors*, or all), *absent* where there is none.
+
+        Nobody has a completion of -1, which stands for a leaf without a number.
+        """
+        bits, rows, columns, values = self.bits, self.rows, self.columns, self.values
+        if vectors is not None:
+            place = np.full(len(bits), -1, dtype=np.intp)
+            place[vectors] = np.arange(len(vectors))
+            chosen = place[rows] >= 0
+            bits, rows, columns, values = bits[vectors], place[rows[chosen]], columns[chosen], values[chosen]
+        known = np.flatnonzero((numbers >= 0) & (numbers < bits.shape[1]))
+        ones = bits.T[numbers[known]]
+        dense = np.full((len(numbers), len(bits)), absent)
+        dense[known] = np.where(ones, 1.0, absent) if absent else ones
+        position = np.full(int(max(numbers.max(initial=-1), columns.max(initial=-1))) + 2, -1, dtype=np.intp)
         position[numbers] = np.arange(len(numbers))
-        asked = position[self.columns] >= 0
-        dense[position[self.columns[asked]], self.rows[asked]] = self.values[asked]
+        position[-1] = -1
+        asked = position[columns] >= 0
+        dense[position[columns[asked]], rows[asked]] = values[asked]
         return dense
 
     def sparse(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
@@ -125,13 +149,20 @@ def pack(values: Floats) -> list[bytes]:
 
 def pack_read(read: Read) -> list[bytes]:
     """Return the vectors of *read*, whose others are by vector and ascend by leaf number."""
-    bitmaps, numbers, others = read.bitmaps, read.columns, read.values.astype("<f8")
+    bitmaps, bounds = read.bitmaps, np.searchsorted(read.rows, np.arange(len(read.bitmaps) + 1))
     lengths = np.where(bitmaps != 0, np.arange(1, bitmaps.shape[1] + 1), 0).max(axis=1, initial=0).tolist()
-    bounds = np.searchsorted(read.rows, np.arange(len(bitmaps) + 1)).tolist()
+    gaps, ends = _gaps(read.columns, bounds)
+    codes, doubles = _codes(read.values)
+    ends_of_gaps = np.concatenate([[0], ends])[bounds].tolist()
+    ends_of_doubles = np.concatenate([[0], np.cumsum(codes == _NO_PART)])[bounds].tolist()
+    several = zip(pairwise(ends_of_gaps), pairwise(bounds.tolist()), pairwise(ends_of_doubles), strict=True)
     return [
-        _packed(bitmaps[row, : lengths[row]].tobytes(), numbers[start:stop], others[start:stop])
-        for row, (start, stop) in enumerate(pairwise(bounds))
-    ]
+        _packed(
+            bitmaps[row, : lengths[row]].tobytes(),
+            gaps[slice(*of_gaps)].tobytes(), codes[slice(*of_codes)].tobytes(), doubles[slice(*of_doubles)].tobytes(),
+        )
+        for row, (of_gaps, of_codes, of_doubles) in enumerate(several)
+    ]  # fmt: skip
 
 
 def unpack(vectors: Sequence[bytes]) -> Unpacked:
@@ -141,19 +172,19 @@ def unpack(vectors: Sequence[bytes]) -> Unpacked:
 
 def read(vectors: Sequence[bytes], *, width: int = 0) -> Read:
     """Read *vectors*, bitmaps as they are: at least *width* bytes wide."""
-    parts = [_parts(each) for each in vectors]
-    sound = [(row, *part) for row, part in enumerate(parts) if part is not None]
-    width = max([width, *(len(bitmap) for _, bitmap, _, _ in sound)])
-    padded = b"".join((part[0] if part else b"").ljust(width, b"\0") for part in parts)
+    found = [_parts(each) for each in vectors]
+    parts = [each or _NOTHING for each in found]
+    width = max([width, *(len(each.bitmap) for each in parts)])
+    padded = b"".join(each.bitmap.ljust(width, b"\0") for each in parts)
+    others = np.array([len(each.codes) for each in parts], dtype=np.intp)
+    values = _VALUES[codes := np.frombuffer(b"".join(each.codes for each in parts), dtype=np.uint8)]
+    values[codes == _NO_PART] = np.frombuffer(b"".join(each.doubles for each in parts), dtype="<f8")
     return Read(
         bitmaps=np.frombuffer(padded, dtype=np.uint8).reshape(len(vectors), width),
-        rows=np.repeat(
-            np.array([row for row, *_ in sound], dtype=np.intp),
-            np.array([len(numbers) for _, _, numbers, _ in sound], dtype=np.intp),
-        ),
-        columns=np.concatenate([np.empty(0, dtype=np.intp), *(numbers for _, _, numbers, _ in sound)]),
-        values=np.frombuffer(b"".join(values for *_, values in sound), dtype="<f8").astype(np.float64, copy=False),
-        damaged=tuple(row for row, part in enumerate(parts) if part is None),
+        rows=np.repeat(np.arange(len(vectors)), others),
+        columns=_numbers([each.gaps for each in parts], others),
+        values=values,
+        damaged=tuple(row for row, each in enumerate(found) if each is None),
     )
 
 
@@ -165,29 +196,89 @@ def unpack_one(vector: bytes) -> Unpacked:
     return unpacked
 
 
-def _packed(bitmap: bytes, numbers: NDArray[np.intp], values: NDArray[Any]) -> bytes:
-    width = 2 if not len(numbers) or numbers[-1] < _NARROW else 4
-    body = bitmap + numbers.astype(f"<u{width}").tobytes() + values.tobytes()
-    fields = (VERSION, width, len(bitmap), len(numbers))
-    return _HEADER.pack(*fields, _checksum(fields, body)) + body
+class _Parts(NamedTuple):
+    """What a vector is made of, as in the layout."""
+
+    bitmap: bytes
+    gaps: bytes
+    codes: bytes
+    doubles: bytes
 
 
-def _checksum(fields: tuple[int, ...], body: bytes | memoryview) -> int:
-    return crc32(body, crc32(struct.pack("<BBII", *fields)))
+_NOTHING: Final = _Parts(b"", b"", b"", b"")
 
 
-def _parts(vector: bytes) -> tuple[bytes, NDArray[Any], bytes] | None:
-    """Return bitmap, numbers and values of a vector that is whole and ours; None of any other."""
-    if len(vector) < _HEADER.size:
+def _packed(*parts: bytes) -> bytes:
+    bitmap, gaps = len(parts[0]), len(parts[1])
+    version = 2 if max(bitmap, gaps) < _ROOM else 3
+    body, header = b"".join(parts), _HEADERS[version]
+    checksum = crc32(body, crc32(header.pack(version, 0, bitmap, gaps)))
+    return header.pack(version, checksum, bitmap, gaps) + body
+
+
+def _parts(vector: bytes) -> _Parts | None:
+    """Return the parts of a vector that is whole and ours; None of any other."""
+    header = _HEADERS.get(vector[0]) if vector else None
+    if header is None:
+        return _parts_v1(vector)
+    if len(vector) < header.size:
         return None
-    version, width, bitmap, others, checksum = _HEADER.unpack_from(vector)
-    numbers = _HEADER.size + bitmap
-    values = numbers + others * width
-    if version != VERSION or width not in (2, 4) or len(vector) != values + others * 8:
+    version, checksum, bitmap, gaps = header.unpack_from(vector)
+    at_gaps = header.size + bitmap
+    at_codes = at_gaps + gaps
+    at_doubles = at_codes + gaps - vector.count(_FAR, at_gaps, at_codes)
+    if len(vector) != at_doubles + 8 * vector.count(_NO_PART, at_codes, at_doubles):
         return None
-    if _checksum((version, width, bitmap, others), memoryview(vector)[_HEADER.size :]) != checksum:
+    if crc32(memoryview(vector)[header.size :], crc32(header.pack(version, 0, bitmap, gaps))) != checksum:
         return None
-    return vector[_HEADER.size : numbers], np.frombuffer(vector[numbers:values], dtype=f"<u{width}"), vector[values:]
+    return _Parts(
+        vector[header.size : at_gaps], vector[at_gaps:at_codes], vector[at_codes:at_doubles], vector[at_doubles:]
+    )
+
+
+def _parts_v1(vector: bytes) -> _Parts | None:
+    """Return the same of a vector of version 1."""
+    if len(vector) < _HEADER_V1.size:
+        return None
+    version, width, bitmap, others, checksum = _HEADER_V1.unpack_from(vector)
+    at_numbers = _HEADER_V1.size + bitmap
+    at_values = at_numbers + others * width
+    if version != 1 or width not in (2, 4) or len(vector) != at_values + others * 8:
+        return None
+    if crc32(memoryview(vector)[_HEADER_V1.size :], crc32(vector[:10])) != checksum:
+        return None
+    numbers = np.frombuffer(vector[at_numbers:at_values], dtype=f"<u{width}").astype(np.intp)
+    gaps, _ = _gaps(numbers, np.array([0, others]))
+    codes, doubles = _codes(np.frombuffer(vector[at_values:], dtype="<f8"))
+    return _Parts(vector[_HEADER_V1.size : at_numbers], gaps.tobytes(), codes.tobytes(), doubles.tobytes())
+
+
+def _gaps(numbers: NDArray[np.intp], bounds: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Return the gaps before leaf numbers, and where each ends; the numbers of vector n are bounds[n]:bounds[n + 1]."""
+    before = np.concatenate([[-1], numbers[:-1]])[: len(numbers)]
+    before[bounds[:-1][bounds[:-1] < len(numbers)]] = -1
+    far, near = np.divmod(numbers - before - 1, _FAR)
+    ends = np.cumsum(far + 1)
+    gaps = np.full(int(ends[-1]) if len(ends) else 0, _FAR, dtype=np.uint8)
+    gaps[ends - 1] = near
+    return gaps, ends
+
+
+def _numbers(gaps: Sequence[bytes], others: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the leaf numbers that these gaps stand for; *others*: how many of each vector."""
+    read = np.frombuffer(b"".join(gaps), dtype=np.uint8)
+    near = read != _FAR
+    reached = np.concatenate([[0], np.cumsum(read + near, dtype=np.intp)])
+    starts = np.cumsum([0, *map(len, gaps)])[:-1]
+    numbers: NDArray[np.intp] = reached[1:][near] - np.repeat(reached[starts], others) - 1
+    return numbers
+
+
+def _codes(values: Floats) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Return the codes of *values*, and the doubles of those that are no whole parts, bit for bit."""
+    parts = np.rint(np.clip(values, 0, 1) * _PARTS).astype(np.uint8)
+    exact = _VALUES[parts].view(np.int64) == np.ascontiguousarray(values).view(np.int64)
+    return np.where(exact, parts, _NO_PART).astype(np.uint8), values[~exact].astype("<f8")
 
 
 def _ranges(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> NDArray[np.intp]:

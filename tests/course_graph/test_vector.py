@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
-from completion_aggregator.course_graph.vector import VERSION, Unpacked, pack, unpack, unpack_one
+from completion_aggregator.course_graph.vector import Unpacked, pack, unpack, unpack_one
 from completion_aggregator.exceptions import DamagedVector
 from tests.course_graph.strategies import NASTY
 
@@ -52,7 +52,19 @@ def from_sparse(unpacked: Unpacked, leaf_numbers: int) -> Floats:
 
 
 def recompute_checksum(vector: bytes) -> bytes:
-    return vector[:10] + struct.pack("<I", crc32(vector[14:], crc32(vector[:10]))) + vector[14:]
+    start = 13 if vector[0] == 3 else 9
+    checksum = crc32(vector[start:], crc32(vector[:1] + bytes(4) + vector[5:start]))
+    return vector[:1] + struct.pack("<I", checksum) + vector[5:]
+
+
+def version_1(values: Sequence[float], *, width: int = 2) -> bytes:
+    """Return the vector that the first version wrote of a learner."""
+    bitmap = np.packbits(np.array(values) == 1.0, bitorder="little").tobytes().rstrip(b"\0")
+    others = {number: value for number, value in enumerate(values) if not isnan(value) and value != 1.0}
+    body = bitmap + struct.pack(f"<{len(others)}{'H' if width == 2 else 'I'}", *others)
+    body += struct.pack(f"<{len(others)}d", *others.values())
+    fields = struct.pack("<BBII", 1, width, len(bitmap), len(others))
+    return fields + struct.pack("<I", crc32(body, crc32(fields))) + body
 
 
 # --- what goes in comes out ----------------------------------------------------------------------------------------
@@ -217,22 +229,47 @@ def test_every_shortened_vector_is_noticed() -> None:
     assert unpack([vector[:length] for length in range(len(vector))]).damaged == tuple(range(len(vector)))
 
 
-@pytest.mark.parametrize(("field", "value"), [(0, VERSION + 1), (0, 0), (1, 0), (1, 3), (1, 8), (1, 4)])
-def test_what_another_version_wrote_is_refused_however_sound(field: int, value: int) -> None:
+@pytest.mark.parametrize("version", [0, 3, 4, 255])
+def test_what_another_version_wrote_is_refused_however_sound(version: int) -> None:
     (vector,) = pack(table([1.0, 0.3]))
-    other = bytearray(vector)
-    other[field] = value
+    other = bytes([version]) + vector[1:]
 
     assert unpack([recompute_checksum(vector)]).damaged == ()
-    assert unpack([recompute_checksum(bytes(other))]).damaged == (0,)
+    assert unpack([recompute_checksum(other)]).damaged == (0,)
 
 
-@pytest.mark.parametrize("field", [2, 6])
-def test_lengths_that_do_not_add_up_are_refused_before_anything_is_allocated(field: int) -> None:
+@pytest.mark.parametrize("field", [5, 7])
+@pytest.mark.parametrize("length", [b"\xff\xff", b"\x00\x00"])
+def test_lengths_that_do_not_add_up_are_refused_before_anything_is_allocated(field: int, length: bytes) -> None:
     (vector,) = pack(table([1.0, 0.3]))
-    huge = vector[:field] + b"\xff\xff\xff\xff" + vector[field + 4 :]
+    other = vector[:field] + length + vector[field + 2 :]
 
-    assert unpack([recompute_checksum(huge)]).damaged == (0,)
+    assert unpack([recompute_checksum(other)]).damaged == (0,)
+
+
+# --- the first version -----------------------------------------------------------------------------------------------
+
+
+@given(tables)
+def test_vectors_of_the_first_version_are_read(values: Floats) -> None:
+    narrow, wide = ([version_1(row, width=width) for row in values.tolist()] for width in (2, 4))
+
+    for vectors in (narrow, wide):
+        assert unpack(vectors).damaged == ()
+        assert bits(dense(unpack(vectors), values.shape[1])) == bits(values)
+    assert bits(dense(unpack([*narrow, *pack(values)]), values.shape[1])) == bits(np.concatenate([values, values]))
+
+
+def test_damage_to_a_vector_of_the_first_version_is_noticed() -> None:
+    vector = version_1([1.0, 0.3, NOTHING, 0.0, 1.0])
+    flipped = [
+        vector[:at] + bytes([vector[at] ^ (1 << bit)]) + vector[at + 1 :]
+        for at in range(len(vector))
+        for bit in range(8)
+    ]
+    cut = [vector[:length] for length in range(len(vector))]
+
+    assert unpack([*flipped, *cut]).damaged == tuple(range(len(flipped) + len(cut)))
 
 
 @pytest.mark.parametrize("vector", [b"", b"\x01", b"\x00" * 14, b"not a vector at all"])
@@ -244,7 +281,7 @@ def test_a_damaged_vector_read_alone_is_an_error(vector: bytes) -> None:
 # --- size ------------------------------------------------------------------------------------------------------------
 
 
-def test_372_completions_of_960_leaves_take_less_than_400_bytes() -> None:
+def test_372_completions_of_960_leaves_take_less_than_200_bytes() -> None:
     generator = np.random.default_rng(1)
     values = np.full((50, 960), NOTHING)
     for learner in values:
@@ -252,11 +289,29 @@ def test_372_completions_of_960_leaves_take_less_than_400_bytes() -> None:
         learner[done] = 1.0
         learner[done[:19]] = generator.choice([0.25, 0.5, 0.75], 19)  # one in twenty is partial
 
-    assert max(map(len, pack(values))) < 400
+    assert max(map(len, pack(values))) < 200
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 6, 8, 10, 12, 20, 60])
+def test_usual_fractions_take_a_byte_each_beside_that_of_their_place(count: int) -> None:
+    values = table([part / count for part in range(count)])
+
+    assert len(pack(values)[0]) == 9 + 2 * count
+    assert bits(dense(unpack(pack(values)), count)) == bits(values)
 
 
 def test_a_learner_who_began_at_the_front_takes_few_bytes() -> None:
     values = np.full((1, 3000), NOTHING)
     values[0, :8] = 1.0
 
-    assert len(pack(values)[0]) == 15
+    assert len(pack(values)[0]) == 10
+
+
+def test_lengths_beyond_16_bits_have_room() -> None:
+    values = np.full((1, 8 * 65_536), NOTHING)
+    values[0, [0, 300, 8 * 65_536 - 1]] = 0.3, 0.5, 1.0
+    (vector,) = pack(values)
+
+    assert vector[0] == 3
+    assert bits(dense(unpack([vector]), values.shape[1])) == bits(values)
+    assert unpack([vector[:8], vector[:-1], vector + b"\0"]).damaged == (0, 1, 2)
