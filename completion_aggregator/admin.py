@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
-from completion_aggregator.models import Aggregator, CourseProgress, StaleCompletion
+from completion_aggregator.models import Aggregator, StaleCompletion
 
 
 class _Watched(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
@@ -44,15 +44,3 @@ class StaleCompletionAdmin(_Watched):
     list_display = ("username", "course_key", "block_key", "created", "force", "resolved")
     list_filter = ("resolved",)
     search_fields = ("username", "course_key", "block_key")
-
-
-@admin.register(CourseProgress)
-class CourseProgressAdmin(_Watched):
-    """Learners in courses, those set aside among them."""
-
-    exclude = ("vector",)
-    list_display = ("user", "course", "earned", "possible", "percent", "as_of", "set_aside_at")
-    list_filter = (("set_aside_at", admin.EmptyFieldListFilter),)
-    list_select_related = ("user", "course")
-    raw_id_fields = ("user", "course")
-    search_fields = ("course__course_key", "user__username")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any, Final
 
 from django.apps import apps
@@ -15,6 +16,7 @@ from django.utils.module_loading import import_string
 from completion_aggregator.conf import (
     DEFAULTS,
     PREFIX,
+    SHORTEST_SECRET,
     block_types,
     projected_block_types,
     setting,
@@ -32,12 +34,13 @@ _NAMES: Final = ("BLOCK_TYPES", "PROJECTED_BLOCK_TYPES", "TRACKING_EVENT_TYPES")
 _COUNTS: Final = {
     **dict.fromkeys(("BATCH_SIZE", "MAX_ATTEMPTS", "GRAPH_CACHE_SIZE", "MAX_PAGE_SIZE", "MEAN_CACHE_SECONDS"), 1),
     "RECONCILE_LEARNERS": 0,
+    "WORKER_METRICS_PORT": 0,
     "RECONCILE_HOURS": 1,
 }
 #: Gives everybody of whom a tally of a course is stored a row of progress, to be worked out anew.
 _ADOPTION: Final = ("completion_aggregator", "0012_adopt_tallies")
 
-_SWITCHES: Final = ("AGGREGATE_UNRELEASED_BLOCKS", "ASYNC_AGGREGATION")
+_SWITCHES: Final = ("AGGREGATE_UNRELEASED_BLOCKS", "ASYNC_AGGREGATION", "METRICS_FOR_STAFF")
 
 #: Settings of 4.x that nothing reads any more: what to do about each.
 _OBSOLETE: Final = {
@@ -96,7 +99,7 @@ def settings_can_work(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
         for name in _SWITCHES
         if not isinstance(setting(name), bool)
     ]
-    problems += _wrong_modes(setting("COMPLETION_MODES"))
+    problems += _wrong_modes(setting("COMPLETION_MODES")) + _wrong_token(setting("METRICS_TOKEN"))
     for name, number, read in (("THRESHOLDS", "E005", thresholds), ("WEBHOOKS", "E006", webhooks)):
         try:
             read()
@@ -190,6 +193,20 @@ def _wrong_modes(modes: object) -> list[checks.CheckMessage]:
         for kind, mode in modes.items()
         if mode not in list(CompletionMode)  # no set: what stands there may be a list
     ]
+
+
+def _wrong_token(token: object) -> list[checks.CheckMessage]:
+    if not isinstance(token, str) or 0 < len(token) < SHORTEST_SECRET:
+        return [_wrong("METRICS_TOKEN", f"must be a text of {SHORTEST_SECRET} characters or more", "E009")]
+    if token and find_spec("prometheus_client") is None:
+        return [
+            checks.Warning(
+                f"{PREFIX}METRICS_TOKEN is set, and nothing counts: prometheus-client is not installed.",
+                hint="pip install 'completion-aggregator[metrics]'",
+                id="completion_aggregator.W007",
+            )
+        ]
+    return []
 
 
 def _wrong_authentication(paths: object) -> list[checks.CheckMessage]:

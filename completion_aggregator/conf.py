@@ -29,6 +29,7 @@ _WHO: Final = "Who hears of it"
 _API: Final = "The REST API"
 _WHERE: Final = "Where courses come from"
 _MEMORY: Final = "What is kept in memory"
+_MONITORS: Final = "Monitors"
 
 SETTINGS: Final[dict[str, Setting]] = {
     "BLOCK_TYPES": Setting(
@@ -107,6 +108,21 @@ SETTINGS: Final[dict[str, Setting]] = {
         "The class that answers for courses, enrollments and visibility.",
     ),
     "GRAPH_CACHE_SIZE": Setting(_MEMORY, 64, "Course graphs that one process keeps."),
+    "METRICS_TOKEN": Setting(
+        _MONITORS,
+        "",
+        "With it, Prometheus reads `completion-aggregator/metrics` (`Authorization: Bearer ...`): 16 characters or"
+        " more. None: it reads nothing there. See [Observe it](../how-to/observe.md).",
+    ),
+    "METRICS_FOR_STAFF": Setting(
+        _MONITORS,
+        default=False,
+        meaning="Let global staff read the metrics in their browser. A standalone site does unless told otherwise.",
+    ),
+    "WORKER_METRICS_PORT": Setting(
+        _MONITORS, 0, "A port on which each Celery worker answers Prometheus, for whoever reaches it; `0`: none."
+    ),
+    "WORKER_METRICS_ADDRESS": Setting(_MONITORS, "127.0.0.1", "The address of that port; `0.0.0.0`: all there are."),
 }
 
 DEFAULTS: Final[dict[str, Any]] = {name: each.default for name, each in SETTINGS.items()}

@@ -5,13 +5,18 @@ changes how soon tallies are current, not what they become.
 """
 
 import logging
+import os
 from collections.abc import Collection
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready
 from django.core.management import call_command
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import exposition
 from completion_aggregator.aggregation import api
+from completion_aggregator.conf import PREFIX, setting
 
 logger = logging.getLogger(__name__)
 
@@ -53,3 +58,18 @@ def mark_all_stale(course_key: str, users: Collection[str] | None = None) -> Non
 def migrate_batch(batch_size: int, delay_between_tasks: float) -> None:
     """Do nothing: 4.x moved progress out of a table that Open edX does not have; a queue may still hold the task."""
     logger.info("nothing to migrate: the tables that migrate_batch read are gone")
+
+
+@worker_ready.connect
+def answer_scrapes(sender: Any = None, **_: Any) -> None:
+    """Tell Prometheus what this worker counts, where a port is set for it; a worker that cannot works all the same."""
+    port, address = setting("WORKER_METRICS_PORT"), setting("WORKER_METRICS_ADDRESS")
+    if not port:
+        return
+    if "prefork" in str(getattr(sender, "pool_cls", "")) and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        logger.warning("no metrics: the processes of this worker count in PROMETHEUS_MULTIPROC_DIR, which is not set")
+    try:
+        # Without the queue: as many workers as there are would ask the database for the same.
+        exposition.serve(port, address, queue=False)
+    except (exposition.NothingCounts, OSError) as error:
+        logger.warning("no metrics on port=%d: %s; see %sWORKER_METRICS_PORT", port, error, PREFIX)

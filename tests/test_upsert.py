@@ -5,11 +5,12 @@ import random
 import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, connection, connections, models, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -53,9 +54,12 @@ def table(db: None) -> Iterator[None]:
         cursor.execute(f"DROP TABLE {TABLE}")
 
 
-@pytest.fixture(params=["orjson", "json"])
+@pytest.fixture(params=["orjson", "json", *(["copied"] if connection.vendor == "postgresql" else [])])
 def upsert(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Upsert:
-    """Return the function as it is with the [fast] extra, and without."""
+    """Return the function as it is with the [fast] extra, and without; and as PostgreSQL takes many rows."""
+    if request.param == "copied":
+        monkeypatch.setattr(module, "COPIED_FROM", 0)
+        return module.upsert
     if request.param == "orjson":
         pytest.importorskip("orjson")
         return module.upsert
@@ -216,6 +220,14 @@ def test_other_errors_are_not_taken_for_rows_that_exist(upsert: Upsert) -> None:
     assert stored() == [full(1)]
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL can be made to break off a COPY")
+def test_what_breaks_rows_off_on_their_way_is_an_error_of_django(upsert: Upsert) -> None:
+    with pytest.raises(DatabaseError):  # what is tried again, and told from a fault of ours, is known by that
+        write(upsert, full(1), full(2, whole=2**70))
+
+    assert stored() == []
+
+
 # --- values ----------------------------------------------------------------------------------------------------------
 
 HARD_TEXTS = [
@@ -291,6 +303,23 @@ def test_columns_of_one_value_are_written_to_every_row(upsert: Upsert, rows: int
     write(upsert, *same)
 
     assert stored() == same
+
+
+@pytest.mark.parametrize("zone", [UTC, ZoneInfo("Europe/Lisbon")])
+@pytest.mark.parametrize("hours", [[0], [0, 0], [0, 1, 5]])
+def test_moments_without_a_zone_are_of_utc(
+    upsert: Upsert, hours: list[int], zone: tzinfo, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = [datetime(2026, 7, 1, 12, tzinfo=UTC) + timedelta(hours=hour) for hour in hours]
+    naive = [moment.replace(tzinfo=None) for moment in moments]
+    if vendor == "postgresql":
+        zone = UTC  # it stores moments, not times of a zone
+    monkeypatch.setitem(connections["default"].__dict__, "timezone", zone)
+
+    write(upsert, *(row(number, moment=moment) for number, moment in enumerate(naive)))
+
+    kept = [each.astimezone(zone).replace(tzinfo=UTC) for each in moments]
+    assert [each["moment"] for each in stored("place", "number", "moment")] == kept
 
 
 def test_hard_texts_are_keys_too(upsert: Upsert) -> None:

@@ -35,7 +35,7 @@ from completion_aggregator.aggregation import (
     statistics,
     summary,
 )
-from completion_aggregator.aggregation.attempts import again
+from completion_aggregator.aggregation.attempts import again, is_passing
 from completion_aggregator.aggregation.contents import ContentVersion
 from completion_aggregator.aggregation.courses import forget, graph_of
 from completion_aggregator.aggregation.deliveries import DeliveryStatus
@@ -55,11 +55,12 @@ from completion_aggregator.aggregation.refresh import (
 )
 from completion_aggregator.aggregation.retirement import Holdings
 from completion_aggregator.aggregation.roster import Order, Place, Roster, RosterEntry, RosterQuery
-from completion_aggregator.aggregation.settlement import Settled
+from completion_aggregator.aggregation.settlement import Quiet, Settled
 from completion_aggregator.aggregation.standings import Blocks, Standing
 from completion_aggregator.aggregation.statistics import CourseFigures
 from completion_aggregator.aggregation.summary import BlockSummary, CourseSummary
 from completion_aggregator.aggregation.thresholds import ThresholdReached, threshold_reached
+from completion_aggregator.aggregation.vitals import Outbox, Vitals, vitals
 from completion_aggregator.conf import setting
 from completion_aggregator.course_graph.blocks import CompletionMode
 from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
@@ -79,8 +80,10 @@ __all__ = [
     "Holdings",
     "LearnerProgress",
     "Order",
+    "Outbox",
     "Place",
     "ProgressRecord",
+    "Quiet",
     "ReconcileStatus",
     "Reconciled",
     "RefreshSummary",
@@ -92,6 +95,7 @@ __all__ = [
     "Standing",
     "Status",
     "ThresholdReached",
+    "Vitals",
     "completion_changed",
     "completion_mode",
     "content_graphs",
@@ -109,6 +113,7 @@ __all__ = [
     "delivery_status",
     "forget",
     "holdings",
+    "is_passing",
     "iter_progress",
     "keep_content",
     "learner_changed",
@@ -147,6 +152,7 @@ __all__ = [
     "take_back_deliveries",
     "take_in_courses",
     "threshold_reached",
+    "vitals",
     "whole_roster",
 ]
 
@@ -327,7 +333,10 @@ def mark_course_stale(
 
 
 def mark_content_changed(course_key: CourseKey) -> int:
-    """Mark, in the transaction that changes the content, the learners who see another tree by it. Return how many."""
+    """Mark the learners who see another tree by the content as it is now. Return how many.
+
+    Call it outside of transactions, after the change is committed: ``course_changed`` is for the transaction itself.
+    """
     return sum(done.marked for done in settlement.settle(course_key))
 
 
@@ -349,7 +358,7 @@ def status() -> Status:
     rows = {row.course_key: row for row in AggregatedCourse.objects.all()}
     troubled = [key for key, row in rows.items() if row.error and key not in waiting]
     courses = [_course_status(key, waiting.get(key), rows.get(key)) for key in [*waiting, *troubled]]
-    aside = CourseProgress.objects.filter(set_aside_at__isnull=False).order_by("set_aside_at", "id")
+    aside = CourseProgress.objects.filter(set_aside_at__isnull=False).order_by("set_aside_at", "pk")
     return Status(
         waiting=sum(count for count, _ in waiting.values()),
         oldest=min((since for _, since in waiting.values()), default=None),

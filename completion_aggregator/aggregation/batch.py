@@ -7,25 +7,25 @@ whose change cannot be followed exactly (a completion that is gone, or whose tim
 of a run from scratch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
+from itertools import repeat
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from completion_aggregator.aggregation import completions, projection
+from completion_aggregator.aggregation import completions, projection, seen
 from completion_aggregator.aggregation.completions import Completions
 from completion_aggregator.aggregation.courses import Course, views_of
-from completion_aggregator.aggregation.events import Change
-from completion_aggregator.aggregation.projection import Mask, Projected, Stored
+from completion_aggregator.aggregation.projection import Mask, Projected, Stored, Written
 from completion_aggregator.aggregation.stale import Claim
 from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import projected_block_types
 from completion_aggregator.course_graph import vector
-from completion_aggregator.course_graph.rollup import NEVER, Tallies, View, roll_up
+from completion_aggregator.course_graph.rollup import NEVER, Draws, Tallies, View, roll_up
 from completion_aggregator.course_graph.visibility import microseconds, moment_of
 from completion_aggregator.ports import Sight
 
@@ -155,8 +155,8 @@ class _Reading:
         """Return the learner's row and the leaf number, -1 where there is none, of every completion."""
         self.mended += read.mended
         rows = np.searchsorted(self.user_ids, read.user_ids)
-        get = self.course.leaves.numbers.get
-        numbers = np.fromiter((get(key, -1) for key in read.keys), dtype=np.intp, count=len(read))
+        found = map(self.course.leaves.numbers.get, read.keys, repeat(-1))
+        numbers = np.fromiter(found, dtype=np.intp, count=len(read))
         for position in np.flatnonzero(numbers < 0).tolist():
             numbers[position] = self._number(read.keys[position])
         return rows, numbers
@@ -203,17 +203,17 @@ def gather(
     )  # fmt: skip
 
 
-def bring_up_to_date(batch: Batch, groups: Sequence[Group], *, now: datetime) -> tuple[list[Change], int, list[State]]:
+def bring_up_to_date(batch: Batch, groups: Sequence[Group], *, now: datetime) -> tuple[Written, int, list[State]]:
     """Write the rows that differ and remove those that are to go; *groups* are all of the batch.
 
     Return what was written, how many went, and the new states.
     """
     key, different = batch.course.key, differences_of(batch, groups)
-    changes = projection.write(key, different.rows, now=now)
+    written = projection.write(key, different.rows, now=now)
     touched = [(group.projected, _touched(batch, group)) for group in groups if not group.whole]
-    changes += projection.write(key, touched, now=now, keep_newer=True)
+    written += projection.write(key, touched, now=now, keep_newer=True)
     projection.remove(different.gone)
-    return changes, len(different.gone), different.states
+    return written, len(different.gone), different.states
 
 
 def differences_of(batch: Batch, groups: Sequence[Group]) -> Differences:
@@ -245,12 +245,14 @@ def tallies_of(
 
     *numbers*: the leaf number of every leaf of the view. *sights*: who the learners are, for the draws of item banks.
     """
-    return roll_up(
-        view,
-        np.nan_to_num(values[:, numbers].T, nan=0.0),
-        times=None if times is None else times[:, numbers].T,
-        draws=[sight.selections for sight in sights] if any(view.banks) else None,
-    )
+    chosen = values[:, numbers].T
+    chosen[np.isnan(chosen)] = 0.0
+    return roll_up(view, chosen, times=None if times is None else times[:, numbers].T, draws=draws_of(view, sights))
+
+
+def draws_of(view: View, sights: Iterable[Sight]) -> list[Draws] | None:
+    """Return what each learner drew, where there is anything to draw."""
+    return [sight.selections for sight in sights] if any(view.banks) else None
 
 
 def groups_of(batch: Batch) -> Iterator[Group]:
@@ -301,8 +303,8 @@ def _state(batch: Batch, group: Group, column: int, packed: bytes) -> State:
         tally=_course_tally(tallies, column),
         last_modified=_moment(newest),
         last_activity=_moment(int(batch.activity[row])),
-        graph_version=batch.course.graph.content_hash,
-        profile=sight.profile.digest,
+        graph_version=batch.course.graph.tag,
+        profile=seen.name_of(sight.profile),
         view=batch.trees[row],
         valid_until=sight.valid_until,
         unnumbered=bool(batch.unnumbered[row]),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import instruments
 from completion_aggregator.aggregation import leaves
 from completion_aggregator.aggregation.leaves import LeafNumbers
 from completion_aggregator.aggregation.models import AggregatedCourse
@@ -28,15 +29,23 @@ _PARTS: Final = 4
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """A course as a refresh needs it; ``keys`` and ``types`` are the graph's, by block number."""
+    """A course as a refresh needs it."""
 
     key: CourseKey
     version: str
     row: AggregatedCourse
     graph: CourseGraph
     leaves: LeafNumbers
-    keys: tuple[str, ...]
-    types: tuple[str, ...]
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Usage keys by block number."""
+        return self.graph.keys
+
+    @cached_property
+    def types(self) -> tuple[str, ...]:
+        """Block types by block number."""
+        return self.graph.types
 
     @cached_property
     def banked(self) -> frozenset[int]:
@@ -77,6 +86,8 @@ class _Graphs:
         version = platform.course_version(course_key)
         with self._lock:
             kept = self._kept.get(course_key)
+        known = kept is not None and kept[0] == version
+        instruments.graphs_looked_up("process", hits=known, misses=not known)
         if kept is None or kept[0] != version:
             kept = platform.course_graph(course_key)
         self._keep({course_key: kept})
@@ -90,6 +101,7 @@ class _Graphs:
             known = {key: self._kept.get(key) for key in versions}
         found = {key: kept for key, kept in known.items() if kept is not None and kept[0] == versions[key]}
         missing = [key for key in versions if key not in found]
+        instruments.graphs_looked_up("process", hits=len(found), misses=len(missing))
         found |= platform.course_graphs(missing) if missing else {}
         self._keep(found)
         return {key: graph for key, (_, graph) in found.items()}
@@ -108,6 +120,8 @@ class _Graphs:
 
 
 _graphs: Final = _Graphs()
+#: Numbers by graphs all of whose leaves have one.
+_numbered: Final[WeakKeyDictionary[CourseGraph, LeafNumbers]] = WeakKeyDictionary()
 _numberings: Final[WeakKeyDictionary[CourseGraph, LeafNumbers]] = WeakKeyDictionary()
 
 
@@ -177,8 +191,10 @@ def open_course(course_key: CourseKey) -> Course:
     """Return the course with its current graph; new leaves get their numbers. Raises UnknownCourse or InvalidCourse."""
     version, graph = _graphs.get(course_key)
     row = leaves.course_row(course_key)
-    numbers = leaves.number(row, graph.completable_keys)
-    return Course(course_key, version, row, graph, numbers, graph.keys, graph.types)
+    numbers = leaves.known(row)
+    if _numbered.get(graph) is not numbers:
+        numbers = _numbered[graph] = leaves.number(row, graph.completable_keys)
+    return Course(course_key, version, row, graph, numbers)
 
 
 def looked_at_course(course_key: CourseKey) -> Course:
@@ -189,7 +205,7 @@ def looked_at_course(course_key: CourseKey) -> Course:
     version, graph = _graphs.get(course_key)
     known = as_known(graph, AggregatedCourse.objects.filter(course_key=course_key).first() or _no_row(course_key))
     numbers = leaves.provisional(known.leaves, graph.completable_keys)
-    return Course(course_key, version, known.row, graph, numbers, graph.keys, graph.types)
+    return Course(course_key, version, known.row, graph, numbers)
 
 
 def forget() -> None:

@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.utils import timezone
 
+from completion_aggregator import instruments
 from completion_aggregator.aggregation.models import Crossing, Delivery
 from completion_aggregator.aggregation.posts import DeliveryFailed, EndpointDown, post
 from completion_aggregator.aggregation.thresholds import (
@@ -132,11 +133,14 @@ def delete_forsaken(*, before: datetime) -> Iterator[int]:
 
 def _tell(endpoint: str, send: Callable[[int], _Outcome], *, stopped: Callable[[], bool], seconds: float) -> int:
     """Tell an endpoint what is due, for so long or until it fails; return how many deliveries were made."""
-    told, refused, until = 0, 0, monotonic() + seconds
+    told, tried, refused, until = 0, 0, 0, monotonic() + seconds
     for pk in _due(endpoint):
         if stopped() or monotonic() >= until:
             break
         outcome = send(pk)
+        if outcome is not _Outcome.NOTHING:
+            tried += 1
+            instruments.delivered(webhook=endpoint != RECEIVERS, told=outcome is _Outcome.TOLD)
         told += outcome is _Outcome.TOLD
         if outcome is _Outcome.TOLD:
             refused = 0
@@ -144,6 +148,8 @@ def _tell(endpoint: str, send: Callable[[int], _Outcome], *, stopped: Callable[[
         refused += outcome is _Outcome.REFUSED
         if outcome is _Outcome.DOWN or refused == _ENOUGH:
             break
+    if tried:
+        log.info("delivered endpoint=%s told=%d failed=%d", endpoint, told, tried - told)
     return told
 
 

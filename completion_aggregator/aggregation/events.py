@@ -17,7 +17,7 @@ CONTEXT: Final = "completion_aggregator.progress"
 
 
 class Change(NamedTuple):
-    """A row that was written: a tuple, for a first refresh makes a quarter of a million."""
+    """A row that was written: a tuple, for a first refresh may make a quarter of a million."""
 
     user_id: int
     block_key: str

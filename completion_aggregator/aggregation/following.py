@@ -6,7 +6,7 @@ to ``batch``: who sees another tree than before, or item banks; who has completi
 order, as thirds; whose change is not the newest of hers. Both ways end in the rows of a run from scratch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isnan
@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from completion_aggregator.aggregation import completions, projection
+from completion_aggregator.aggregation import completions, projection, seen
 from completion_aggregator.aggregation.courses import Course, views_of
 from completion_aggregator.aggregation.leaves import LeafNumbers
 from completion_aggregator.aggregation.stale import Claim
@@ -33,11 +33,27 @@ _coverages: Final[WeakKeyDictionary[View, tuple[LeafNumbers, Coverage | None]]] 
 _Place: TypeAlias = tuple[int, int]
 
 
+class Percents(NamedTuple):
+    """How far some learners are below some blocks of one view, by user id.
+
+    ``percent`` has shape (blocks, learners); ``counts``, likewise: whether anything is possible there.
+    """
+
+    blocks: Sequence[int]
+    user_ids: Sequence[int]
+    percent: Floats
+    counts: NDArray[np.bool_]
+
+
 class Followed(NamedTuple):
-    """What is to be stored of the learners who were followed: their rows above what changed, and their states."""
+    """What is to be stored of the learners who were followed: their rows above what changed, and their states.
+
+    ``percents``: those below all blocks of the types that have thresholds.
+    """
 
     tallies: list[projection.Row]
     states: list[State]
+    percents: list[Percents]
 
 
 class _Found(NamedTuple):
@@ -79,9 +95,8 @@ def follow(
     now: datetime,
 ) -> Followed:
     """Follow those of these learners, who are locked, for whom it is exact: one query, if there may be any."""
-    followed = Followed([], [])
-    # Whether a threshold was reached is looked for in all tallies of a learner.
-    alike = {} if thresholds() else _alike(course, states, claims, sights)
+    followed = Followed([], [], [])
+    alike = _alike(course, states, claims, sights)
     found = _found(course, [user_id for _, user_ids in alike.values() for user_id in user_ids], claims)
     for view, (coverage, user_ids) in alike.items():
         learners = [
@@ -92,6 +107,7 @@ def follow(
         group = _Group.of(course, view, coverage, learners)
         followed.tallies.extend(group.tallies(now))
         followed.states.extend(group.states())
+        followed.percents.extend(group.percents(thresholds()))
     return followed
 
 
@@ -204,9 +220,8 @@ class _Group:
 
     def tallies(self, now: datetime) -> Iterator[projection.Row]:
         """Yield the projected tallies above what changed."""
-        types, keys, levels = self.course.types, self.course.keys, projected_block_types()
-        blocks = self.view.aggregators.tolist()
-        projected = np.array([types[block] in levels for block in blocks], dtype=np.bool_)
+        graph, blocks = self.course.graph, self.view.aggregators
+        projected = graph.of_types(projected_block_types())[blocks]
         above: dict[int, list[int]] = {}
         touched: dict[_Place, int] = {}
         for learner, step in enumerate(self.steps):
@@ -217,12 +232,13 @@ class _Group:
                 for row in above[number]:
                     touched[learner, row] = max(time, touched.get((learner, row), NEVER))
         learners, rows = _columns(list(touched))
-        chosen = rows.tolist()
+        chosen = blocks[rows].tolist()
+        keys, types = graph.keys_of(set(chosen)), self.course.types
         return projection.rows_of(
             self.course.key,
             user_ids=[self.learners[learner].state.user_id for learner in learners.tolist()],
-            keys=[keys[blocks[row]] for row in chosen],
-            types=[types[blocks[row]] for row in chosen],
+            keys=[keys[block] for block in chosen],
+            types=[types[block] for block in chosen],
             values=self._sums(learners, rows),
             times=np.fromiter(touched.values(), dtype=np.int64, count=len(touched)),
             now=now,
@@ -233,12 +249,9 @@ class _Group:
         everybody = np.arange(len(self.learners))
         sums = self._sums(everybody, np.full(len(everybody), self.view.root))
         columns = (self.learners, self.steps, zip(*(each.tolist() for each in sums[:5]), strict=True))
-        digests: dict[int, str] = {}
-        version, leaves = self.course.graph.content_hash, len(self.course.leaves)
+        version, leaves = self.course.graph.tag, len(self.course.leaves)
         for (before, sight, *_), step, tally, packed in zip(*columns, vector.pack_read(self.after), strict=True):
             counted = [time for number, time in step.times.items() if len(self.coverage.above(number))]
-            if id(sight.profile) not in digests:
-                digests[id(sight.profile)] = sight.profile.digest
             yield State(
                 user_id=before.user_id,
                 vector=packed,
@@ -246,7 +259,7 @@ class _Group:
                 last_modified=_moment(max([_micros(before.last_modified), *counted])),
                 last_activity=_moment(step.activity),
                 graph_version=version,
-                profile=digests[id(sight.profile)],
+                profile=seen.name_of(sight.profile),
                 view=before.view,
                 valid_until=sight.valid_until,
                 unnumbered=step.unnumbered,
@@ -254,6 +267,16 @@ class _Group:
                 leaf_count=leaves,
                 attempts=before.attempts,
             )
+
+    def percents(self, types: Collection[str]) -> Iterator[Percents]:
+        """Yield the percents below all blocks of these types, if there are any."""
+        blocks, everybody = self.view.aggregators, np.arange(len(self.learners))
+        rows = np.flatnonzero(self.course.graph.of_types(types)[blocks]) if types else everybody[:0]
+        if len(rows) and len(everybody):
+            # Row by row: all at once are as many bitmaps as there are learners and blocks.
+            percent = np.stack([self._sums(everybody, np.full(len(everybody), row))[2] for row in rows.tolist()])
+            counts = np.broadcast_to(self.coverage.possible[rows, None] > 0, percent.shape)
+            yield Percents(blocks[rows].tolist(), [each.state.user_id for each in self.learners], percent, counts)
 
     def _sums(self, learners: NDArray[np.intp], rows: NDArray[np.intp]) -> tuple[Floats, ...]:
         coverage = self.coverage

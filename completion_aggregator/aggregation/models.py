@@ -291,17 +291,13 @@ class CourseLeaf(models.Model):
     .. no_pii:
     """
 
-    id = models.BigAutoField(primary_key=True)
-    course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, related_name="leaves")
+    pk = models.CompositePrimaryKey("course_id", "number")
+    course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, db_index=False, related_name="leaves")
     number = models.PositiveIntegerField()
     block_key = UsageKeyField(max_length=255, case_sensitive=True)
 
     class Meta:
         app_label = "completion_aggregator"
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["course", "number"], name="leaf_course_number_uniq"),
-            models.UniqueConstraint(fields=["course", "block_key"], name="leaf_course_block_uniq"),
-        ]
 
     def __str__(self) -> str:
         return f"{self.number} {self.block_key}"
@@ -312,15 +308,17 @@ class CourseProgress(models.Model):
 
     ``as_of`` is None until the first refresh. ``begun``: the learner has ever completed anything, or was aggregated by
     force; of others the API says, as it always has, that nothing is known. ``last_modified`` is the newest visible
-    completion, ``last_activity`` the newest of all. ``unnumbered``: the learner completed blocks that were no leaves
-    when ``leaf_count`` leaves were known. A learner whose refresh failed ``attempts`` times is set aside, with the last
-    error.
+    completion, ``last_activity`` the newest of all. ``graph_version`` is the tag of the content, ``view`` the digest of
+    the tree seen, ``profile`` the name of the ``CourseTree`` where the platform was visited. ``unnumbered``: she
+    completed blocks that were no leaves when ``leaf_count`` leaves were known. A learner whose refresh failed
+    ``attempts`` times is set aside, with the last error.
 
     .. no_pii:
     """
 
-    id = models.BigAutoField(primary_key=True)
-    course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, related_name="progress")
+    # MariaDB and MySQL keep rows in this order: those of a class lie together, however its learners came.
+    pk = models.CompositePrimaryKey("course_id", "user_id")
+    course = models.ForeignKey(AggregatedCourse, on_delete=models.CASCADE, db_index=False, related_name="progress")
     # No constraint: it would make every refresh wait for whoever writes the user's row.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     vector = models.BinaryField(default=b"")
@@ -345,10 +343,6 @@ class CourseProgress(models.Model):
 
     class Meta:
         app_label = "completion_aggregator"
-        constraints: ClassVar = [models.UniqueConstraint(fields=["course", "user"], name="progress_course_user_uniq")]
-        indexes: ClassVar = [
-            models.Index(fields=["course", "graph_version"], name="progress_course_version_idx"),
-        ]
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.course_id}: {self.percent:.0%}"

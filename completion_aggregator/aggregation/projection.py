@@ -1,8 +1,9 @@
 """The ``Aggregator`` rows that other software reads: written where they changed, removed where their block went."""
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
@@ -12,7 +13,7 @@ from django.db import connection
 from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator.aggregation.events import Change
+from completion_aggregator.aggregation.events import Change, wanted_types
 from completion_aggregator.aggregation.models import NEVER_COMPLETED, Aggregator
 from completion_aggregator.course_graph.rollup import Tallies
 from completion_aggregator.course_graph.visibility import microseconds
@@ -21,9 +22,15 @@ from completion_aggregator.upsert import among, upsert
 TABLE: Final = Aggregator._meta.db_table
 _KEY: Final = ("course_key", "block_key", "user_id", "aggregation_name")
 _VALUES: Final = ("earned", "possible", "percent", "optional_earned", "optional_possible", "optional_percent")
+_TYPE: Final = _KEY.index("aggregation_name")
 #: Of a row as ``_rows`` makes it: user id, usage key, block type, earned, possible, percent.
 _CHANGE: Final = itemgetter(2, 1, 3, 4, 5, 6)
 _DELETE_CHUNK: Final = 5000
+# A delete by a list of ids reads, and so locks, rows between them. Joined in this order it looks up one by one.
+_DELETE_MYSQL: Final = (
+    "DELETE a FROM JSON_TABLE(%s, '$[*]' COLUMNS (id BIGINT PATH '$')) j"
+    f" STRAIGHT_JOIN {Aggregator._meta.db_table} a ON a.id = j.id"
+)
 _MICROS: Final = {
     "sqlite": (
         "CAST(strftime('%%s', substr(last_modified, 1, 19)) AS INTEGER) * 1000000"
@@ -42,6 +49,17 @@ Mask: TypeAlias = NDArray[np.bool_]
 _ROW: Final = np.dtype(
     [("id", "i8"), ("user_id", "i8"), ("key", "O"), ("type", "O"), ("time", "i8"), *((name, "f8") for name in _VALUES)]
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many rows were written, and what events are to tell of them."""
+
+    rows: int = 0
+    told: Sequence[Change] = ()
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(self.rows + other.rows, [*self.told, *other.told])
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +106,10 @@ def project(
 ) -> Projected:
     """Pick the blocks of the projected *levels*; *keys* and *types* are the graph's, by block number."""
     blocks = tallies.view.aggregators.tolist()
-    rows = [row for row, block in enumerate(blocks) if types[block] in levels]
+    # In the order in which rows are written, so that there is little left to sort.
+    rows = sorted(
+        (row for row, block in enumerate(blocks) if types[block] in levels), key=lambda row: keys[blocks[row]]
+    )
     sums = (
         tallies.earned, tallies.possible, tallies.percent,
         tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
@@ -149,8 +170,8 @@ def vanished(projected: Sequence[Projected], rows: Stored) -> list[int]:
 
 def write(
     course_key: CourseKey, chosen: Sequence[tuple[Projected, Mask]], *, now: datetime, keep_newer: bool = False
-) -> list[Change]:
-    """Write the rows that the masks, shape (blocks, learners), choose, and return what was written.
+) -> Written:
+    """Write the rows that the masks, shape (blocks, learners), choose.
 
     *keep_newer*: the times are of the changed completions alone, so that a later one that is stored stays.
     """
@@ -159,13 +180,14 @@ def write(
     )
 
 
-def write_rows(rows: Sequence[Row], *, keep_newer: bool = False) -> list[Change]:
-    """Write these rows, and return what was written."""
+def write_rows(rows: Sequence[Row], *, keep_newer: bool = False) -> Written:
+    """Write these rows."""
     upsert(
         TABLE, (*_KEY, *_VALUES, "last_modified", "created", "modified"), _KEY, rows,
         update=(*_VALUES, "last_modified", "modified"), greatest=("last_modified",) if keep_newer else (),
     )  # fmt: skip
-    return list(map(Change._make, map(_CHANGE, rows)))
+    types = wanted_types()
+    return Written(len(rows), [Change._make(_CHANGE(row)) for row in rows if row[_TYPE] in types] if types else ())
 
 
 def rows_of(
@@ -179,10 +201,10 @@ def rows_of(
     now: datetime,
 ) -> Iterator[Row]:
     """Yield rows to be written from columns; *times* are microseconds, ``NEVER`` or before 1900 where there is none."""
+    # Naive, which is UTC to ``upsert``: a first refresh makes a quarter of a million.
     moments = np.maximum(times, _NEVER_COMPLETED).astype("datetime64[us]").tolist()
-    aware = [moment.replace(tzinfo=UTC) for moment in moments]
     numbers = [each.tolist() for each in values]
-    return zip(repeat(str(course_key)), keys, user_ids, types, *numbers, aware, repeat(now), repeat(now))
+    return zip(repeat(str(course_key)), keys, user_ids, types, *numbers, moments, repeat(now), repeat(now))
 
 
 def _rows(course_key: CourseKey, projected: Projected, mask: Mask, now: datetime) -> Iterator[Row]:
@@ -199,7 +221,12 @@ def _rows(course_key: CourseKey, projected: Projected, mask: Mask, now: datetime
 
 
 def remove(ids: Collection[int]) -> None:
-    """Delete rows by id."""
+    """Delete rows by id; no others are locked, so that workers at other learners do not meet here."""
     ordered = sorted(ids)
     for start in range(0, len(ordered), _DELETE_CHUNK):
-        Aggregator.objects.filter(pk__in=ordered[start : start + _DELETE_CHUNK])._raw_delete(connection.alias)
+        chunk = ordered[start : start + _DELETE_CHUNK]
+        if connection.vendor == "mysql":
+            with connection.cursor() as cursor:
+                cursor.execute(_DELETE_MYSQL, [json.dumps(chunk)])
+        else:
+            Aggregator.objects.filter(pk__in=chunk)._raw_delete(connection.alias)

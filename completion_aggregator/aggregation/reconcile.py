@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import instruments
 from completion_aggregator.aggregation import leaves, population, seen, stale, state
 from completion_aggregator.aggregation.attempts import again, isolating
 from completion_aggregator.aggregation.batch import Differences, differences_of, gather, groups_of
@@ -121,6 +122,11 @@ def reconcile(
         total = sum(parts, Findings())
         if mark:
             again(partial(_moved_on, course_key, found.last))
+        log.info(
+            "reconciled course=%s learners=%d differing=%d waiting=%d failed=%d",
+            course_key, total.compared, total.differing, total.waiting, total.failed,
+        )  # fmt: skip
+        instruments.reconciled(total)
         yield Reconciled(course_key, total, found.last)
         if found.last is None:
             return

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import instruments
 from completion_aggregator.aggregation import events, leaves, population, projection, seen, stale, state, thresholds
 from completion_aggregator.aggregation.attempts import TRIES, again, isolating
 from completion_aggregator.aggregation.batch import bring_up_to_date, gather, groups_of
@@ -26,6 +27,7 @@ from completion_aggregator.aggregation.state import State
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.ports import Sight, get_platform
+from completion_aggregator.spans import span
 
 log = logging.getLogger(__name__)
 
@@ -88,10 +90,12 @@ def refresh_batches(course_key: CourseKey, *, batch_size: int | None = None) -> 
 def refresh_course(course_key: CourseKey, *, limit: int | None = None, batch_size: int | None = None) -> RefreshSummary:
     """Refresh a course by ``refresh_batches``, until nothing waits or about *limit* learners are done."""
     total = RefreshSummary()
-    for done in refresh_batches(course_key, batch_size=min(filter(None, (limit, batch_size)), default=None)):
-        total += done
-        if limit is not None and total.learners >= limit:
-            break
+    with span("course", course=course_key) as recorded:
+        for done in refresh_batches(course_key, batch_size=min(filter(None, (limit, batch_size)), default=None)):
+            total += done
+            if limit is not None and total.learners >= limit:
+                break
+        recorded.tell(learners=total.learners, written=total.written, failed=total.failed)
     return total
 
 
@@ -100,6 +104,22 @@ def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: b
 
     Raises UnknownCourse or InvalidCourse.
     """
+    with span("batch", course=course_key) as recorded:
+        done = _refresh_learners(course_key, usernames, wait=wait)
+        recorded.tell(
+            learners=done.learners, written=done.written, removed=done.removed, resolved=done.resolved,
+            failed=done.failed,
+        )  # fmt: skip
+    log.info(
+        "refreshed course=%s learners=%d written=%d removed=%d resolved=%d failed=%d unknown=%d seconds=%.3f",
+        course_key, done.learners, done.written, done.removed, done.resolved, done.failed, done.unknown_users,
+        done.seconds,
+    )  # fmt: skip
+    instruments.refreshed(done)
+    return done
+
+
+def _refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: bool) -> RefreshSummary:
     start = perf_counter()
     ids = again(lambda: stale.user_ids(usernames))
     nobody = [name for name in usernames if name not in ids]
@@ -111,13 +131,7 @@ def refresh_learners(course_key: CourseKey, usernames: Sequence[str], *, wait: b
         at_fault=lambda name, error: _set_back(course_key, ids[name], error),
     )
     summary = sum(parts, RefreshSummary(unknown_users=unknown))
-    summary = replace(summary, seconds=perf_counter() - start)
-    log.info(
-        "refreshed course=%s learners=%d written=%d removed=%d resolved=%d failed=%d unknown=%d seconds=%.3f",
-        course_key, summary.learners, summary.written, summary.removed, summary.resolved, summary.failed, unknown,
-        summary.seconds,
-    )  # fmt: skip
-    return summary
+    return replace(summary, seconds=perf_counter() - start)
 
 
 def _set_back(course_key: CourseKey, user_id: int, error: Exception) -> RefreshSummary:
@@ -125,6 +139,7 @@ def _set_back(course_key: CourseKey, user_id: int, error: Exception) -> RefreshS
     message = f"{type(error).__name__}: {error}"
     if again(lambda: state.record_failure(leaves.course_row(course_key).pk, user_id, message)):
         log.error("set aside course=%s user=%s", course_key, user_id)
+        instruments.set_aside()
     return RefreshSummary(failed=1)
 
 
@@ -135,12 +150,13 @@ def _persisting(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) ->
             return again(lambda: _once(course_key, ids, wait=wait))
         except _Republished:
             log.info("published meanwhile course=%s", course_key)
+            instruments.retried("published")
     return RefreshSummary()
 
 
 def _once(course_key: CourseKey, ids: Mapping[str, int], *, wait: bool) -> RefreshSummary:
     course = open_course(course_key)
-    state.ensure(course.row.pk, list(ids.values()))
+    state.ensure(course.row.pk, list(ids.values()), leaves=len(course.leaves))
     visited = _visit(course, ids)
     with transaction.atomic():
         return _refresh(course, ids, visited, wait=wait)
@@ -173,8 +189,9 @@ def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *
     sights = visited.sights if visited else get_platform().sights(course.key, course.graph, sorted(claims), now=now)
     mine = {user_id: locked[user_id] for user_id in sorted(claims)}
     followed = follow(course, mine, claims, sights, now=now)
-    changes, summary = projection.write_rows(followed.tallies, keep_newer=True), RefreshSummary(learners=len(mine))
+    written, summary = projection.write_rows(followed.tallies, keep_newer=True), RefreshSummary(learners=len(mine))
     state.store(course.row.pk, followed.states, now=now)
+    thresholds.record(course, followed.percents, now=now)
     done = {each.user_id for each in followed.states}
     rest = [user_id for user_id in mine if user_id not in done]
     size = bounded(len(mine), len(course.leaves))
@@ -183,12 +200,12 @@ def _refresh(course: Course, ids: Mapping[str, int], visited: _Visited | None, *
         groups = list(groups_of(batch))
         more, removed, states = bring_up_to_date(batch, groups, now=now)
         state.store(course.row.pk, states, now=now)
-        thresholds.record(batch, groups, now=now)
-        changes += more
+        thresholds.record(course, thresholds.percents_of(batch, groups), now=now)
+        written += more
         summary += RefreshSummary(removed=removed, rebuilt=batch.rebuilt, mended=batch.mended)
     resolved = stale.resolve_claimed(list(claims.values()), now=now)
-    events.emit_on_commit(course.key, changes, now=now)
-    return replace(summary, resolved=resolved, written=len(changes))
+    events.emit_on_commit(course.key, written.told, now=now)
+    return replace(summary, resolved=resolved, written=written.rows)
 
 
 def _tidy_up(course: Course, ids: Mapping[str, int], locked: Mapping[int, State], claims: Mapping[int, Claim]) -> None:

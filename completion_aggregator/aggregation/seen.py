@@ -56,17 +56,20 @@ def by_learner(user_id: int, graphs: Mapping[CourseKey, CourseGraph], *, now: da
     return found
 
 
+def name_of(profile: Profile) -> str:
+    """Return what a learner's row calls the tree that was kept for her; empty where rules tell what she sees."""
+    return "" if profile.tree is None else profile.digest
+
+
 def keep(course_id: int, sights: Collection[Sight], graph: CourseGraph, *, now: datetime) -> None:
     """Keep the trees that a visit showed: three queries."""
     trees = {sight.profile.digest: sight.profile.tree for sight in sights if sight.profile.tree is not None}
-    rows = CourseTree.objects.filter(course_id=course_id, profile__in=trees, graph_version=graph.content_hash)
+    rows = CourseTree.objects.filter(course_id=course_id, profile__in=trees, graph_version=graph.tag)
     rows.update(kept_at=now)
     there = set(rows.values_list("profile", flat=True))
     CourseTree.objects.bulk_create(
         [
-            CourseTree(
-                course_id=course_id, profile=digest, graph_version=graph.content_hash, tree=_packed(tree), kept_at=now
-            )
+            CourseTree(course_id=course_id, profile=digest, graph_version=graph.tag, tree=_packed(tree), kept_at=now)
             for digest, tree in sorted(trees.items())
             if digest not in there
         ],
@@ -104,7 +107,7 @@ def _kept(
         )
         if key is not None
     ]
-    learners = [each for each in read if each.graph_version == graphs[each.course_key].content_hash]
+    learners = [each for each in read if each.graph_version == graphs[each.course_key].tag]
     trees = CourseTree.objects.filter(
         course_id__in={each.course_id for each in learners},
         profile__in={each.profile for each in learners},

@@ -10,12 +10,14 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from time import monotonic
 from typing import Final, TypeAlias
 
 from django.db import transaction
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import instruments
 from completion_aggregator.aggregation import changes, population, renewal, stale, state
 from completion_aggregator.aggregation.attempts import again, isolating
 from completion_aggregator.aggregation.batch import tree_of
@@ -28,6 +30,9 @@ from completion_aggregator.ports import Sight, get_platform
 
 log = logging.getLogger(__name__)
 
+#: Seconds for which a course must not have changed, and after which it is looked at all the same.
+QUIET: Final = 2.0
+LONGEST_UNREST: Final = 60.0
 #: Different dates that are stored for a batch, each with a statement; learners with others are marked.
 _MOST_DATES: Final = 8
 #: User id, username.
@@ -48,9 +53,46 @@ class Settled:
     gone: bool = False
 
 
-def settle_changes() -> Generator[Settled, None, None]:
+class Quiet:
+    """Which changed courses have come to rest, by the clock of one process that looks again and again.
+
+    A course that is published many times in a row is looked at once, soon after the last time; one that never rests,
+    once a minute. The moments of the changes are only compared with each other: they are of other clocks.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[CourseKey, _Restless] = {}
+
+    def rested(self, noted: Mapping[CourseKey, datetime], *, at: float) -> dict[CourseKey, datetime]:
+        """Return those of these courses that are to be looked at now; *at*: seconds of a clock that only goes on."""
+        seen = {key: _Restless.again(self._seen.get(key), moment, at=at) for key, moment in noted.items()}
+        rested = {key: moment for key, moment in noted.items() if seen[key].enough(at)}
+        self._seen = {key: each for key, each in seen.items() if key not in rested}
+        return rested
+
+
+@dataclass(frozen=True, slots=True)
+class _Restless:
+    """A changed course: the moment of its last change, when that was first seen, and when the first of all."""
+
+    moment: datetime
+    since: float
+    first: float
+
+    @classmethod
+    def again(cls, before: "_Restless | None", moment: datetime, *, at: float) -> "_Restless":
+        if before is None:
+            return cls(moment, at, at)
+        return before if before.moment == moment else cls(moment, at, before.first)
+
+    def enough(self, at: float) -> bool:
+        return at - self.since >= QUIET or at - self.first >= LONGEST_UNREST
+
+
+def settle_changes(quiet: Quiet | None = None) -> Generator[Settled, None, None]:
     """Take over newer content, and look at the learners of every course that changed; yield after each bounded batch.
 
+    *quiet*: of those alone that have come to rest.
     Whoever stops in the middle of a course, or is stopped, begins it again next time: it stays noted until all of its
     learners have been looked at. A course whose content cannot be read is postponed, the others go on. One that is gone
     is told of once, and not looked at again until it is noted again, as it is when it is published.
@@ -58,6 +100,8 @@ def settle_changes() -> Generator[Settled, None, None]:
     for course_key, error in again(renewal.renew_all).items():
         yield Settled(course_key, error=str(error))
     noted = again(changes.noted)
+    if quiet is not None:
+        noted = quiet.rested(noted, at=monotonic())
     troubled, now = again(renewal.unreadable) if noted else {}, timezone.now()
     for course_key, moment in noted.items():
         if (troubled.get(str(course_key)) or now) > now:
@@ -97,6 +141,7 @@ def settle(course_key: CourseKey) -> Iterator[Settled]:
 def _settle(course: KnownCourse, learners: Sequence[_Learner]) -> Settled:
     marked = again(lambda: _marked(course, dict(learners)))
     log.info("settled course=%s learners=%d marked=%d", course.key, len(learners), marked)
+    instruments.settled(compared=len(learners), marked=marked)
     return Settled(course.key, len(learners), marked)
 
 

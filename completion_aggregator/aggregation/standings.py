@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.aggregation import completions, seen, state
-from completion_aggregator.aggregation.batch import Floats, tallies_of
+from completion_aggregator.aggregation.batch import Floats, draws_of, tallies_of
 from completion_aggregator.aggregation.completions import Completions
 from completion_aggregator.aggregation.courses import (
     KnownCourse,
@@ -29,10 +29,10 @@ from completion_aggregator.aggregation.courses import (
     views_of,
 )
 from completion_aggregator.aggregation.leaves import LeafNumbers
-from completion_aggregator.aggregation.state import State
+from completion_aggregator.aggregation.state import Packed
 from completion_aggregator.course_graph import vector
 from completion_aggregator.course_graph.graph import CourseGraph
-from completion_aggregator.course_graph.rollup import NEVER, Tallies, View
+from completion_aggregator.course_graph.rollup import NEVER, Tallies, View, roll_up
 from completion_aggregator.course_graph.visibility import moment_of
 from completion_aggregator.ports import Sight
 
@@ -142,7 +142,7 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
     """
     graph = graph_of(course_key)
     sights = seen.by_learners(course_key, graph, user_ids, now=timezone.now())
-    row, states = state.of_class(course_key, user_ids)
+    row, states = state.packed_of_class(course_key, user_ids)
     course = as_known(graph, row)
     begun = [user_id for user_id in user_ids if user_id in states and states[user_id].begun]
     found: dict[int, Standing | None] = dict.fromkeys(user_ids)
@@ -158,7 +158,7 @@ def standings_of_class(course_key: CourseKey, user_ids: Sequence[int]) -> dict[i
 def stored_standings(course: KnownCourse, user_ids: Sequence[int]) -> dict[int, Standing]:
     """Return where these learners, who were refreshed before, stand by their completion vectors, with two queries."""
     sights = seen.by_learners(course.key, course.graph, user_ids, now=timezone.now())
-    states = state.of_learners(course.row.pk, user_ids)
+    states = state.packed(course.row.pk, user_ids)
     found: dict[int, Standing] = {}
     for tallies, learners in tallies_from_vectors(course, sights, states):
         found |= _standings(course.graph, tallies, learners)
@@ -166,24 +166,22 @@ def stored_standings(course: KnownCourse, user_ids: Sequence[int]) -> dict[int, 
 
 
 def tallies_from_vectors(
-    course: KnownCourse, sights: Mapping[int, Sight], states: Mapping[int, State]
+    course: KnownCourse, sights: Mapping[int, Sight], states: Mapping[int, Packed]
 ) -> Iterator[tuple[Tallies, list[int]]]:
     """Yield the tallies of these learners, a group who see one tree at a time, each with whose they are."""
     user_ids = list(sights)
     unpacked = vector.unpack([states[user_id].vector if user_id in states else b"" for user_id in user_ids])
-    # One column more than there are leaves: leaf number -1, of a block that nobody's vector speaks of yet.
-    values = np.full((len(user_ids), len(course.leaves) + 1), np.nan)
-    values[:, :-1] = unpacked.dense(np.arange(len(course.leaves)), absent=np.nan).T
     # The next refresh writes a damaged vector anew; until then its learner is read from the facts, like a new one.
-    broken = list(unpacked.damaged)
-    if broken:
-        whose = {user_ids[row]: nth for nth, row in enumerate(broken)}
-        facts = completions.of_learners(course.key, list(whose))
-        values[broken, :-1], _ = _spread(course.key, course.leaves, whose, facts)
+    broken = [user_ids[row] for row in unpacked.damaged]
+    facts = completions.of_learners(course.key, broken) if broken else None
     rows = {user_id: row for row, user_id in enumerate(user_ids)}
     for view, learners in _by_view(course.graph, sights):
-        at, numbers = [rows[user_id] for user_id in learners], _leaf_numbers(course, view)
-        yield tallies_of(view, numbers, values[at], None, [sights[user_id] for user_id in learners]), learners
+        numbers = _leaf_numbers(course, view)
+        values = unpacked.dense(numbers, vectors=np.array([rows[user_id] for user_id in learners], dtype=np.intp))
+        if facts is not None:
+            whose = {user_id: column for column, user_id in enumerate(learners) if user_id in broken}
+            values[:, list(whose.values())] = _read_anew(course, list(whose), facts, numbers)
+        yield roll_up(view, values, draws=draws_of(view, [sights[user_id] for user_id in learners])), learners
 
 
 def tallies_from_facts(
@@ -248,6 +246,15 @@ def _spread(
     return values, times
 
 
+def _read_anew(course: KnownCourse, user_ids: Sequence[int], facts: Completions, numbers: NDArray[np.intp]) -> Floats:
+    """Return the completions of these learners, shape (leaf numbers asked for, learners), 0.0 where there is none."""
+    rows = {user_id: row for row, user_id in enumerate(user_ids)}
+    values, _ = _spread(course.key, course.leaves, rows, facts)
+    # One column more than there are leaves: leaf number -1, of a block that has no number yet.
+    padded = np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan)
+    return np.nan_to_num(padded[:, numbers].T, nan=0.0)
+
+
 def _number(leaves: LeafNumbers, course_key: CourseKey, key: str) -> int:
     number = leaves.numbers.get(key)
     return leaves.numbers.get(completions.full_key(key, course_key), -1) if number is None else number
@@ -259,12 +266,14 @@ def _standings(
     """Return the standing of each learner of *tallies*, which are of *user_ids*, in their order."""
     newest = activity or {}
     blocks = _blocks(graph, tallies.view)
-    sums = np.stack(
-        (
-            tallies.earned, tallies.possible, tallies.percent,
-            tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
-        )
-    )[:, blocks.rows].transpose(2, 1, 0)  # fmt: skip
+    columns = (
+        tallies.earned, tallies.possible, tallies.percent,
+        tallies.optional_earned, tallies.optional_possible, tallies.optional_percent,
+    )  # fmt: skip
+    table = np.empty((len(columns), len(blocks.rows), len(user_ids)))
+    for each, out in zip(columns, table, strict=True):
+        np.take(each, blocks.rows, axis=0, out=out)
+    sums = table.transpose(2, 1, 0)
     times = None if tallies.newest is None else tallies.newest[blocks.rows].T
     return {
         user_id: Standing(

@@ -1,11 +1,11 @@
 """Our state: a row per learner and course, with the completion vector. Its lock makes a worker the only writer."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from django.contrib.auth import get_user_model
 from django.db import connection, transaction
@@ -17,6 +17,7 @@ from completion_aggregator.aggregation import stale
 from completion_aggregator.aggregation.attempts import again
 from completion_aggregator.aggregation.models import AggregatedCourse, CourseProgress
 from completion_aggregator.conf import setting
+from completion_aggregator.course_graph.coverage import bytes_for
 from completion_aggregator.exceptions import storable
 from completion_aggregator.upsert import upsert
 
@@ -26,7 +27,9 @@ _FIRST: Final = (
     "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "graph_version", "profile",
     "view", "unnumbered", "begun", "leaf_count", "attempts", "error",
 )  # fmt: skip
-_FIRST_VALUES: Final = (b"", 0.0, 0.0, 0.0, 0.0, 0.0, "", "", "", False, False, 0, 0, "")
+_FIRST_VALUES: Final = (0.0, 0.0, 0.0, 0.0, 0.0, "", "", "", False, False, 0, 0, "")
+#: Bytes that a row grows by when it is first stored, its bitmap apart.
+_GROWTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,20 @@ class State:
         return bool(self.graph_version)
 
 
+class Packed(NamedTuple):
+    """What tallies are made from, of a learner's row; without a vector until it is ``built``."""
+
+    vector: bytes
+    begun: bool
+    built: bool
+
+
 COLUMNS: Final = (
     "user_id", "vector", "earned", "possible", "percent", "optional_earned", "optional_possible", "last_modified",
     "last_activity", "graph_version", "profile", "view", "valid_until", "unnumbered", "begun", "leaf_count",
     "attempts",
 )  # fmt: skip
+_PACKED: Final = ("user_id", "vector", "begun", "graph_version")
 _MOMENTS: Final = [COLUMNS.index(name) for name in ("last_modified", "last_activity", "valid_until")]
 _FLAGS: Final = [COLUMNS.index(name) for name in ("unnumbered", "begun")]
 
@@ -76,14 +88,16 @@ _LOCK_MYSQL: Final = (
 )
 
 
-def ensure(course_id: int, user_ids: Collection[int]) -> None:
-    """Make sure that these learners have a row to lock.
+def ensure(course_id: int, user_ids: Collection[int], *, leaves: int = 0) -> None:
+    """Make sure that these learners, in a course of so many *leaves*, have a row to lock.
 
-    Rows that exist are only read: to write them, even as they are, would wait for the worker that holds them.
+    Rows that exist are only read: to write them, even as they are, would wait for the worker that holds them. New ones
+    are as long as they are going to be: pages of a table split where rows grow, and stay half empty.
     """
     rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids)
     present = set(rows.values_list("user_id", flat=True))
-    new = [(course_id, user_id, *_FIRST_VALUES) for user_id in user_ids if user_id not in present]
+    room = bytes(bytes_for(leaves) + _GROWTH)
+    new = [(course_id, user_id, room, *_FIRST_VALUES) for user_id in user_ids if user_id not in present]
     upsert(TABLE, (*_KEY, *_FIRST), _KEY, new, update=())
 
 
@@ -108,18 +122,24 @@ def of_learners(course_id: int, user_ids: Collection[int]) -> dict[int, State]:
     return {state.user_id: state for state in map(_state, rows.values_list(*COLUMNS))}
 
 
-def of_class(course_key: CourseKey, user_ids: Collection[int]) -> tuple[AggregatedCourse, dict[int, State]]:
-    """Return the rows of these learners, by user id, and so much of the course's own as leaf numbers need: one query.
+def packed(course_id: int, user_ids: Collection[int]) -> dict[int, Packed]:
+    """Return so much of the rows of these learners, by user id, as tallies are made from."""
+    rows = CourseProgress.objects.filter(course_id=course_id, user_id__in=user_ids)
+    return _packed(rows.values_list(*_PACKED))
+
+
+def packed_of_class(course_key: CourseKey, user_ids: Collection[int]) -> tuple[AggregatedCourse, dict[int, Packed]]:
+    """Return the same, and so much of the course's own row as leaf numbers need: one query.
 
     The course's row is not saved where no learner has one.
     """
     rows = CourseProgress.objects.filter(course__course_key=course_key, user_id__in=user_ids)
-    found = list(rows.values_list("course_id", "course__leaf_count", *COLUMNS))
+    found = list(rows.values_list(*_PACKED, "course_id", "course__leaf_count"))
     if not found:
         return AggregatedCourse(course_key=course_key), {}
-    course_id, leaf_count, *_ = found[0]
+    *_, course_id, leaf_count = found[0]
     course = AggregatedCourse(pk=course_id, course_key=course_key, leaf_count=leaf_count)
-    return course, {state.user_id: state for state in (_state(row[2:]) for row in found)}
+    return course, _packed(row[:-2] for row in found)
 
 
 def touched_courses(user_id: int, username: str, course_keys: Collection[CourseKey]) -> set[CourseKey]:
@@ -234,6 +254,15 @@ def _lock_mysql(course_id: int, user_ids: Collection[int], *, skip: bool, aside:
     return list(map(_state, rows))
 
 
+def _packed(rows: Iterable[Sequence[Any]]) -> dict[int, Packed]:
+    return {
+        user_id: Packed(bytes(vector) if version else b"", begun, bool(version))
+        for user_id, vector, begun, version in rows
+    }
+
+
 def _state(row: Sequence[Any]) -> State:
     user_id, vector, *rest = row
-    return State(user_id, bytes(vector), tuple(rest[:5]), *rest[5:])
+    state = State(user_id, bytes(vector), tuple(rest[:5]), *rest[5:])
+    # Until then there is room for a vector, and none.
+    return state if state.built else replace(state, vector=b"")

@@ -144,7 +144,7 @@ def deciles_of(values: Sequence[float] | Floats, counts: Sequence[int] | NDArray
 
 def _tallies(course: KnownCourse, user_ids: Sequence[int]) -> Iterator[Tallies]:
     sights = seen.by_learners(course.key, course.graph, user_ids, now=timezone.now())
-    states = state.of_learners(course.row.pk, user_ids) if course.row.pk else {}
+    states = state.packed(course.row.pk, user_ids) if course.row.pk else {}
     built = {user_id: sights[user_id] for user_id in user_ids if user_id in states and states[user_id].built}
     new = {user_id: sights[user_id] for user_id in user_ids if user_id not in built}
     for tallies, _ in tallies_from_vectors(course, built, states):

@@ -4,9 +4,9 @@ What a learner does not see, or where nothing counts, says nothing: it is neithe
 that is hidden for a while, or emptied, is not reached again when it comes back; one that gets new content may be.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid4
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from opaque_keys.edx.keys import CourseKey, UsageKey
 
 from completion_aggregator.aggregation.batch import Batch, Group
+from completion_aggregator.aggregation.courses import Course
+from completion_aggregator.aggregation.following import Percents
 from completion_aggregator.aggregation.models import Crossing, Delivery
 from completion_aggregator.conf import Webhook, thresholds, webhooks
 from completion_aggregator.upsert import among, upsert
@@ -25,6 +27,8 @@ from completion_aggregator.upsert import among, upsert
 #: Sent with the argument ``reached``, a ThresholdReached. Receivers run in the transaction that marks it delivered.
 threshold_reached: Final = Signal()
 
+#: A delivery is due at once for every machine, however far the clock of the one that records it is ahead of the others.
+CLOCKS_DIFFER: Final = timedelta(days=1)
 #: The endpoint that stands for the receivers of the signal.
 RECEIVERS: Final = "receivers"
 _TABLE: Final = Crossing._meta.db_table
@@ -91,27 +95,44 @@ def endpoint_of(webhook: Webhook) -> str:
     return sha256(webhook.url.encode()).hexdigest()[:32]
 
 
-def record(batch: Batch, groups: Sequence[Group], *, now: datetime) -> int:
-    """Record which thresholds the learners of a batch reached, and fell below, and whom to tell; return how many.
+def record(course: Course, found: Sequence[Percents], *, now: datetime) -> int:
+    """Record which thresholds learners reached, and fell below, and whom to tell; return how many were reached.
 
-    The caller holds the transaction and the locks of the learners: nobody else looks at their crossings meanwhile.
-    Without thresholds there is no query. Raises ImproperlyConfigured.
+    *found* are the percents of a learner below all blocks of the types that have thresholds. The caller holds the
+    transaction and the locks of the learners: nobody else looks at their crossings meanwhile. Without percents there is
+    no query. Raises ImproperlyConfigured.
     """
-    wanted = thresholds()
-    if not wanted:
+    user_ids = [user_id for each in found for user_id in each.user_ids]
+    if not user_ids:
         return 0
-    course_id, found = batch.course.row.pk, _Found()
-    known = _known(course_id, [each.user_id for each in batch.states])
-    for group in groups:
-        for place in _places(batch, group, wanted):
-            _compare(place, known.get((place.key, place.threshold), {}), found)
-    _write(course_id, found, now=now)
-    return len(found.new)
+    known, changes = _known(course.row.pk, user_ids), _Found()
+    for each in found:
+        for place in _places(course, each, thresholds()):
+            _compare(place, known.get((place.key, place.threshold), {}), changes)
+    _write(course.row.pk, changes, now=now)
+    return len(changes.new)
+
+
+def percents_of(batch: Batch, groups: Iterable[Group]) -> list[Percents]:
+    """Return the percents of a batch that ``record`` looks at; none where there are no thresholds."""
+    wanted = thresholds()
+    return [_percents(batch, group, wanted) for group in groups] if wanted else []
+
+
+def _percents(batch: Batch, group: Group, types: Collection[str]) -> Percents:
+    tallies, blocks = group.tallies, group.tallies.view.aggregators
+    rows = np.flatnonzero(batch.course.graph.of_types(types)[blocks])
+    return Percents(
+        blocks=blocks[rows].tolist(),
+        user_ids=[batch.states[row].user_id for row in group.learners.tolist()],
+        percent=tallies.percent[rows],
+        counts=tallies.possible[rows] > 0,
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Place:
-    """A block, a threshold, and the learners of a group: ``counts`` where anything is possible for the learner."""
+    """A block, a threshold, and some learners: ``counts`` where anything is possible for the learner."""
 
     key: str
     type: str
@@ -121,19 +142,11 @@ class _Place:
     counts: NDArray[np.bool_]
 
 
-def _places(batch: Batch, group: Group, wanted: Mapping[str, Sequence[float]]) -> Iterator[_Place]:
-    course, tallies = batch.course, group.tallies
-    user_ids = [batch.states[row].user_id for row in group.learners.tolist()]
-    for row, block in enumerate(tallies.view.aggregators.tolist()):
-        for threshold in wanted.get(course.types[block], ()):
-            yield _Place(
-                key=course.keys[block],
-                type=course.types[block],
-                threshold=threshold,
-                user_ids=user_ids,
-                percent=tallies.percent[row],
-                counts=np.broadcast_to(tallies.possible[row] > 0, len(user_ids)),
-            )
+def _places(course: Course, found: Percents, wanted: Mapping[str, Sequence[float]]) -> Iterator[_Place]:
+    for row, block in enumerate(found.blocks):
+        key, kind = course.keys[block], course.types[block]
+        for threshold in wanted.get(kind, ()):
+            yield _Place(key, kind, threshold, found.user_ids, found.percent[row], found.counts[row])
 
 
 def _compare(place: _Place, known: Mapping[int, _Known], found: _Found) -> None:
@@ -175,7 +188,8 @@ def _write(course_id: int, found: _Found, *, now: datetime) -> None:
     endpoints = _endpoints() if found.new else []
     upsert(
         Delivery._meta.db_table, ("event_id", "endpoint", "due_at", "attempts", "error"), ("event_id", "endpoint"),
-        [(event_id, endpoint, now, 0, "") for *_, event_id in found.new for endpoint in endpoints], update=(),
+        [(event_id, endpoint, now - CLOCKS_DIFFER, 0, "") for *_, event_id in found.new for endpoint in endpoints],
+        update=(),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -283,6 +284,61 @@ def test_with_a_routing_key_the_work_is_sent_to_that_queue(platform: FakePlatfor
     assert (arguments, named) == ([], {"course_key": str(KEY), "batch_size": 7, "limit": 70})
     tasks.refresh_course(*arguments, **named)
     assert tallies(ana)["course"] == (1.0, 5.0)
+
+
+@pytest.fixture
+def no_broker() -> Iterator[Celery]:
+    """A Celery app whose broker does not answer: nobody listens where it is said to be."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        app = Celery("test", broker=f"amqp://127.0.0.1:{free.getsockname()[1]}//", set_as_current=False)
+        app.conf.task_publish_retry = False
+        app.set_current()
+        yield app
+        app.close()
+        site.set_current()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("no_broker")
+def test_a_run_says_that_the_broker_does_not_answer(platform: FakePlatform) -> None:
+    small(platform)
+    complete(learner(platform, "ana"), "a")
+
+    errors = StringIO()
+    with pytest.raises(CommandError, match="1 courses could not be refreshed"):
+        call_command("run_aggregator_service", "--routing-key", "slow", stdout=StringIO(), stderr=errors)
+
+    assert errors.getvalue().startswith("The broker does not answer: ")
+    assert waiting().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("no_broker")
+def test_a_loop_outlives_its_broker_and_does_what_is_done_here(
+    platform: FakePlatform, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.COMPLETION_AGGREGATOR_RECONCILE_LEARNERS = 1
+    small(platform)
+    ana = learner(platform, "ana")
+    complete(ana, "a")
+    api.refresh_course(KEY)
+    CourseProgress.objects.update(earned=3)
+    complete(learner(platform, "ben"), "a")
+    turns: list[float] = []
+
+    def deliver(*, stopped: Callable[[], bool], seconds: float) -> int:
+        turns.append(seconds)
+        if len(turns) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(api, "deliver", deliver)
+    errors = StringIO()
+    call_command("run_aggregator_service", routing_key="slow", loop=0.0, stdout=StringIO(), stderr=errors)
+
+    assert errors.getvalue().count("The broker does not answer: ") == 2
+    assert set(waiting().values_list("username", flat=True)) == {"ana", "ben"}  # ana was found wrong
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from completion_aggregator.aggregation import api, batch, following
 from completion_aggregator.course_graph import vector
-from completion_aggregator.models import CourseProgress
+from completion_aggregator.models import Aggregator, CourseProgress, Crossing
 from tests.aggregation.builders import (
     KEY,
     SMALL,
@@ -206,14 +206,59 @@ def test_others_of_the_batch_are_followed_all_the_same(platform: FakePlatform, g
     assert everything() == from_scratch(KEY)
 
 
-def test_thresholds_are_looked_for_in_all_tallies(platform: FakePlatform, gathered: list[int], settings: Any) -> None:
-    settings.COMPLETION_AGGREGATOR_THRESHOLDS = {"course": [0.4]}
+def test_a_threshold_that_is_new_is_found_reached_by_whoever_is_followed(
+    platform: FakePlatform, gathered: list[int], settings: Any
+) -> None:
     small(platform)
-    ana = begun(platform, 1.0)
+    ana = begun(platform, 1.0, 1.0, 1.0)
     gathered.clear()
-    complete(ana, "b")
+    settings.COMPLETION_AGGREGATOR_THRESHOLDS = {"course": [0.4], "vertical": [0.5, 1.0]}
+    complete(ana, "e")
     api.refresh_course(KEY)
-    assert gathered == [ana.pk]
+
+    assert gathered == []
+    reached = {(row.block_key, row.threshold): row.percent for row in Crossing.objects.all()}
+    above = Aggregator.objects.filter(aggregation_name__in=("course", "vertical"), possible__gt=0)
+    assert reached == {
+        (row.block_key, threshold): row.percent
+        for row in above
+        for threshold in settings.COMPLETION_AGGREGATOR_THRESHOLDS[row.aggregation_name]
+        if row.percent >= threshold
+    }
+    assert len(reached) > 2
+
+
+def test_thresholds_are_reached_and_left_as_the_tallies_of_whoever_is_followed(
+    platform: FakePlatform, gathered: list[int], settings: Any
+) -> None:
+    levels = ("course", "chapter", "vertical")
+    settings.COMPLETION_AGGREGATOR_THRESHOLDS = {level: [0.25, 0.5, 1.0] for level in levels}
+    leaves = [html(f"l{n}", optional=n % 7 == 0) for n in range(40)]
+    platform.publish(course(*(chapter(f"c{n}", vertical(f"v{n}", *leaves[n::5])) for n in range(5))))
+    chance, users = np.random.default_rng(7), [learner(platform, f"learner{n}") for n in range(6)]
+    expected: dict[tuple[int, Any, float], tuple[int, bool]] = {}
+    for turn in range(6):
+        gathered.clear()
+        for user in users:
+            for number in chance.choice(40, 12, replace=False):
+                complete(user, f"l{number}", float(chance.choice([0.0, 0.5, 1.0, 1.0])))
+        api.refresh_course(KEY)
+        assert bool(gathered) is (turn == 0)
+        for row in Aggregator.objects.filter(possible__gt=0):
+            for threshold in (0.25, 0.5, 1.0):
+                place = (row.user_id, row.block_key, threshold)
+                number, above = expected.get(place, (0, False))
+                if row.percent >= threshold:
+                    expected[place] = (number if above else number + 1, True)
+                elif number:
+                    expected[place] = (number, False)
+
+    newest = {
+        (row.user_id, row.block_key, row.threshold): (row.number, row.left_at is None)
+        for row in Crossing.objects.order_by("number")
+    }
+    assert newest == expected
+    assert {number for number, _ in expected.values()} >= {1, 2}
 
 
 def test_many_learners_of_a_long_course(platform: FakePlatform, gathered: list[int]) -> None:

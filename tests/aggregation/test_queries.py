@@ -209,5 +209,5 @@ def test_the_status_takes_few_queries_however_much_waits(platform: FakePlatform)
     few = len(queries(api.status))
     fill(6)
 
-    assert len(queries(api.status)) == few <= 3
+    assert len(queries(api.status)) == few <= 4
     assert len(api.status().set_aside) == 60

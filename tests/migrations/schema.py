@@ -1,9 +1,17 @@
-"""A table as its database describes it, to compare two ways that lead to it."""
+"""To migrate there and back, and a table as its database describes it, to compare two ways that lead to it."""
 
 import re
 from typing import Any
 
+from django.core.management import call_command
 from django.db import connection
+
+LABEL = "completion_aggregator"
+
+
+def migrate(name: str = "") -> None:
+    """Migrate to there; without a name, to the newest."""
+    call_command("migrate", LABEL, *filter(None, [name]), verbosity=0)
 
 
 def described(*prefixes: str) -> dict[str, Any]:

@@ -6,15 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.operations import SeparateDatabaseAndState
 
 from completion_aggregator.migrations._online import RebuildError
 from completion_aggregator.migrations._operations import Rebuild
-from tests.migrations.schema import described
+from tests.migrations.schema import LABEL, described, migrate
 
-LABEL = "completion_aggregator"
 OLD = "0007"
 AGGREGATOR, STALE = f"{LABEL}_aggregator", f"{LABEL}_stalecompletion"
 COURSE, MOMENT = "course-v1:A+b+C", "2026-01-02 03:04:05.000006"
@@ -23,20 +21,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def latest() -> Iterator[None]:
-    """Leave the tables as they were, whatever becomes of the test."""
-    yield
-    migrate()
-
-
-@pytest.fixture
 def mysql(vendor: str) -> None:
     if vendor != "mysql":
         pytest.skip("elsewhere a migration is one transaction")
-
-
-def migrate(name: str = "") -> None:
-    call_command("migrate", LABEL, *filter(None, [name]), verbosity=0)
 
 
 def execute(sql: str, *parameters: Any) -> None:

@@ -1,31 +1,18 @@
 """Migration 0014: a column that costs no row of the queue anything, on the way there and back."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 
 from completion_aggregator.migrations import _patience
 from completion_aggregator.models import StaleCompletion
+from tests.migrations.schema import LABEL, migrate
 
-LABEL = "completion_aggregator"
 TABLE = f"{LABEL}_stalecompletion"
 COURSE, MOMENT = "course-v1:A+b+C", "2026-01-02 03:04:05.000006"
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("latest")]
-
-
-@pytest.fixture
-def latest() -> Iterator[None]:
-    """Leave the tables as they were, whatever becomes of the test."""
-    yield
-    migrate()
-
-
-def migrate(name: str = "") -> None:
-    call_command("migrate", LABEL, *filter(None, [name]), verbosity=0)
 
 
 def insert(name: str) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from secrets import token_hex
 from threading import Lock
-from time import monotonic, sleep
+from time import monotonic, perf_counter, sleep
 from typing import Any, Final, NamedTuple
 
 from django.core.cache import cache
@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from opaque_keys.edx.keys import CourseKey
 
+from completion_aggregator import instruments
 from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.conf import PREFIX, setting
 from completion_aggregator.course_graph.graph import CompletionMode, CourseGraph, compile_graph
@@ -26,6 +27,7 @@ from completion_aggregator.exceptions import CompletionAggregatorError, InvalidC
 from completion_aggregator.platforms.openedx import lms
 from completion_aggregator.platforms.openedx.extraction import Content, extract
 from completion_aggregator.platforms.openedx.groups import SCHEMES
+from completion_aggregator.spans import span
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ def versions(course_keys: Collection[CourseKey]) -> dict[CourseKey, str]:
 def graph(course_key: CourseKey) -> tuple[str, CourseGraph]:
     """Return what is kept with its version: one query. Raises UnknownCourse, or InvalidCourse where nothing is."""
     kept = aggregation.content_graphs([course_key]).get(course_key)
+    instruments.graphs_looked_up("platform", hits=kept is not None, misses=kept is None)
     found = _first(course_key) if kept is None else kept
     return found.content_hash, found
 
@@ -82,6 +85,7 @@ def graph(course_key: CourseKey) -> tuple[str, CourseGraph]:
 def graphs(course_keys: Collection[CourseKey]) -> dict[CourseKey, tuple[str, CourseGraph]]:
     """Return the same of each of these courses that has readable content: one query, where all were compiled."""
     kept = aggregation.content_graphs(course_keys)
+    instruments.graphs_looked_up("platform", hits=len(kept), misses=len(course_keys) - len(kept))
     found = kept | _compiled([key for key in course_keys if key not in kept])
     return {key: (each.content_hash, each) for key, each in found.items()}
 
@@ -159,10 +163,10 @@ def _compiled(course_keys: Collection[CourseKey]) -> dict[CourseKey, CourseGraph
 
 def _compile(course_key: CourseKey, *, asked_for: Published | None = None) -> CourseGraph:
     """Compile and keep what the LMS has collected. *asked_for*: what we had it collect."""
-    before = _collected(course_key).get(course_key)
+    start, before = perf_counter(), _collected(course_key).get(course_key)
     _check_refused(course_key, before)
     try:
-        with _legible(course_key):
+        with span("compile", course=course_key), _legible(course_key):
             collected, content = _read(course_key, before)
             compiled = compile_graph(str(course_key), content.blocks, content.partitions)
     except InvalidCourse as error:
@@ -173,7 +177,12 @@ def _compile(course_key: CourseKey, *, asked_for: Published | None = None) -> Co
     if asked_for is not None and asked_for.edition != collected.edition:
         name += f" {asked_for.edition}"  # it would not: there is no use in asking again
     changed = aggregation.keep_content(course_key, name, compiled)
-    log.info("compiled course=%s version=%s blocks=%d changed=%s", course_key, name, len(compiled), changed)
+    seconds = perf_counter() - start
+    log.info(
+        "compiled course=%s version=%s blocks=%d changed=%s seconds=%.3f",
+        course_key, name, len(compiled), changed, seconds,
+    )  # fmt: skip
+    instruments.graph_compiled(seconds)
     return compiled
 
 

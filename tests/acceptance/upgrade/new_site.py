@@ -34,7 +34,7 @@ def publish(dataset: Any, course: Any) -> None:
     from opaque_keys.edx.keys import CourseKey
 
     from completion_aggregator.course_graph.graph import Block, CompletionMode
-    from completion_aggregator.models import StaleCompletion
+    from completion_aggregator.models import AggregatedCourse, StaleCompletion
     from completion_aggregator.platforms.standalone.content import CourseContent
     from completion_aggregator.platforms.standalone.courses import compile_content, store_version
     from completion_aggregator.platforms.standalone.models import Course, Enrollment
@@ -47,6 +47,7 @@ def publish(dataset: Any, course: Any) -> None:
     waiting = set(StaleCompletion.objects.values_list("pk", flat=True))
     store_version(content, compile_content(content))
     StaleCompletion.objects.exclude(pk__in=waiting).delete()
+    AggregatedCourse.objects.update(changed_at=None)
     key = CourseKey.from_string(course.key)
     learners = set(BlockCompletion.objects.filter(context_key=key).values_list("user_id", flat=True))
     stored = Course.objects.get(course_key=key)

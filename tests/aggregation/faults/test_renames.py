@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from completion.models import BlockCompletion
 from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -74,6 +75,34 @@ def test_a_completion_of_a_request_that_began_before_a_rename_is_not_lost(
     assert queue() == {("anna", ana.pk)}
     crew.do(lambda: api.refresh_course(KEY))
     assert (queue(), tallies(ana)["course"]) == (set(), (2.0, 5.0))
+
+
+@pytest.mark.services
+def test_a_rename_waits_for_no_worker_and_what_the_worker_leaves_follows_it(
+    platform: FakePlatform, crew: Crew, isolation: str
+) -> None:
+    small(platform)
+    ana = learner(platform, "ana")
+    complete(ana, "a")
+
+    def resolve_and_die() -> None:
+        with transaction.atomic():
+            waiting().update(resolved=True)
+            Session.objects.exists()
+            transaction.set_rollback(True)
+
+    # The worker and a rename that comes upon its rows would each have what the other one needs next.
+    dying, stop = crew.start(resolve_and_die, stop_at=Session._meta.db_table)
+    stop.reached()
+    crew.do(lambda: renamed(ana, "anna"))
+    stop.release()
+    dying.result(PATIENCE)
+
+    assert queue() == {("ana", ana.pk)}
+    for _ in range(2):
+        crew.do(lambda: api.refresh_course(KEY))
+    assert (queue(), tallies(ana)["course"]) == (set(), (1.0, 5.0))
+    assert everything() == from_scratch()
 
 
 def test_a_late_mark_waits_for_the_name_that_the_learner_has(platform: FakePlatform) -> None:
