@@ -17,6 +17,8 @@ EXTRAS = (
     "redis",
     "event-bus",
     "fast",
+    "metrics",
+    "otel",
     "cli",
     "api",
     "parquet",

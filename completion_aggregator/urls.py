@@ -2,9 +2,11 @@
 
 from django.urls import include, path
 
+from completion_aggregator import exposition
 from completion_aggregator.aggregation.rest_api import progress_bar
 
 urlpatterns = [
+    path("metrics", exposition.metrics, name="completion-metrics"),
     path("v2/", include("completion_aggregator.aggregation.rest_api.v2.urls", namespace="completion_api_v2")),
     path("v1/", include("completion_aggregator.api.v1.urls", namespace="completion_api_v1")),
     path("v0/", include("completion_aggregator.api.v0.urls", namespace="completion_api_v0")),

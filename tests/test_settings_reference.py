@@ -43,6 +43,10 @@ IN_YAML: dict[str, tuple[str, object]] = {
     ),
     "PLATFORM": ("tests.fakes.platform.FakePlatform", "tests.fakes.platform.FakePlatform"),
     "GRAPH_CACHE_SIZE": ("8", 8),
+    "METRICS_TOKEN": (SECRET, SECRET),
+    "METRICS_FOR_STAFF": ("true", True),
+    "WORKER_METRICS_PORT": ("9101", 9101),
+    "WORKER_METRICS_ADDRESS": ("0.0.0.0", "0.0.0.0"),
 }
 
 

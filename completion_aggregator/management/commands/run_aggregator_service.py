@@ -1,31 +1,40 @@
 """Refresh whatever is stale."""
 
 import json
+import logging
 import math
 import sys
 from argparse import ArgumentParser
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 from edx_django_utils.cache import RequestCache
+from kombu.exceptions import OperationalError as BrokerError
 from opaque_keys.edx.keys import CourseKey
 
-from completion_aggregator import tasks
+from completion_aggregator import exposition, instruments, tasks
 from completion_aggregator.aggregation import api
 from completion_aggregator.arguments import natural, pause, positive, seconds
 from completion_aggregator.conf import setting
 from completion_aggregator.exceptions import CompletionAggregatorError, UnknownCourse
 from completion_aggregator.management.stopping import stopped_by_signals
 from completion_aggregator.meter import meter
+from completion_aggregator.spans import span
+
+log = logging.getLogger(__name__)
 
 #: Seconds of a turn in which endpoints are told.
 SHORTEST_TELLING: Final = 1.0
 LONGEST_TELLING: Final = 30.0
+#: Loops that pause no longer than so many seconds leave a changed course alone until it has come to rest.
+SHORT_PAUSE: Final = 5.0
 #: How often a loop asks the platform for courses that it does not know yet.
 SECONDS_BETWEEN_NEW_COURSES: Final = 3600.0
 
@@ -41,6 +50,7 @@ class Command(BaseCommand):
     )
 
     _take_in_at = -math.inf
+    _quiet: api.Quiet | None = None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the options of 4.x, and --loop."""
@@ -65,6 +75,16 @@ class Command(BaseCommand):
             "--loop", type=pause, metavar="SECONDS", help="go on for ever, this long after each run; SIGTERM ends it"
         )
         parser.add_argument(
+            "--metrics-port",
+            type=natural,
+            metavar="PORT",
+            help="with --loop: answer Prometheus on this port, to whoever reaches it; 0: any that is free",
+        )
+        parser.add_argument(
+            "--metrics-address", default="127.0.0.1", metavar="ADDRESS",
+            help="the address of that port (default: %(default)s, this machine alone; 0.0.0.0: all there are)",
+        )  # fmt: skip
+        parser.add_argument(
             "--retry-set-aside",
             action="store_true",
             help="first let the learners who were set aside try again, and deliveries given up",
@@ -78,7 +98,9 @@ class Command(BaseCommand):
             self.stderr.write(f"{api.take_back():,} learners try again.")
             if retried := api.take_back_deliveries():
                 self.stderr.write(f"{retried:,} deliveries are tried again.")
-        with stopped_by_signals(stop):
+        if options["loop"] is not None and options["loop"] <= SHORT_PAUSE:
+            self._quiet = api.Quiet()
+        with stopped_by_signals(stop), self._scraped(options):
             failed = self._turn(options, stop)
             while options["loop"] is not None and not stop.wait(options["loop"]):
                 close_old_connections()
@@ -88,15 +110,40 @@ class Command(BaseCommand):
         if failed and options["loop"] is None:
             raise CommandError(f"{failed} courses could not be refreshed; aggregator_status tells why.")
 
+    @contextmanager
+    def _scraped(self, options: dict[str, Any]) -> Iterator[None]:
+        """Answer Prometheus, if that is wanted, while the loop runs."""
+        port, address = options["metrics_port"], options["metrics_address"]
+        if port is None:
+            yield
+            return
+        if options["loop"] is None:
+            raise CommandError("--metrics-port needs --loop: a run that ends is not there to be asked.")
+        try:
+            scraped = exposition.serve(port, address)
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"Cannot listen on {address}:{port}: {error}") from error
+        except exposition.NothingCounts as error:
+            raise CommandError(str(error)) from error
+        self.stderr.write(f"Metrics: http://{address}:{scraped.port}/metrics")
+        with scraped:
+            yield
+
     def _turn(self, options: dict[str, Any], stop: Event) -> int:
         """Run once; a loop outlives a database that does not answer."""
+        start = perf_counter()
         try:
-            return self._run(options, stop)
-        except (InterfaceError, OperationalError) as error:
-            if options["loop"] is None:
+            with span("turn"):
+                failed = self._run(options, stop)
+        except (InterfaceError, InternalError, OperationalError) as error:
+            instruments.turned("interrupted", seconds=perf_counter() - start)
+            if options["loop"] is None or not api.is_passing(error):
                 raise
             self.stderr.write(f"The database does not answer: {error}")
             return 0
+        instruments.turned("with_failures" if failed else "completed", seconds=perf_counter() - start)
+        log.info("turn failed=%d seconds=%.3f", failed, perf_counter() - start)
+        return failed
 
     def _run(self, options: dict[str, Any], stop: Event) -> int:
         """Refresh every waiting course once, and tell who reached a threshold; return how many could not be read."""
@@ -104,7 +151,7 @@ class Command(BaseCommand):
         looked, failed = self._settle(stop)
         courses = api.pending_courses()
         if options["routing_key"]:
-            self._send(courses, options)
+            failed += self._send(courses, options)
             total = None
         else:
             total, unread = self._refresh(courses, options, stop)
@@ -122,7 +169,7 @@ class Command(BaseCommand):
         """
         looked = failed = 0
         with meter("Comparing trees", None, sys.stderr) as progress:
-            for done in api.settle_changes():
+            for done in api.settle_changes(self._quiet):
                 looked += done.compared
                 if done.error:
                     failed += not done.gone
@@ -166,6 +213,13 @@ class Command(BaseCommand):
                     failed += 1
                     self.stderr.write(f"{key}: {error}")
                     continue
+                except OperationalError as error:
+                    # It answers, but breaks this course off each time: what takes too long here is quick elsewhere.
+                    if connection.connection is None or not connection.is_usable():
+                        raise
+                    failed += 1
+                    self.stderr.write(f"{key}: the database broke it off: {error}")
+                    continue
                 if done is not None:
                     turns.append((key, batches))
                     total += done
@@ -178,14 +232,24 @@ class Command(BaseCommand):
         loop = LONGEST_TELLING if options["loop"] is None else options["loop"]
         api.deliver(stopped=stop.is_set, seconds=min(max(loop, SHORTEST_TELLING), LONGEST_TELLING))
 
-    def _send(self, courses: list[CourseKey], options: dict[str, Any]) -> None:
-        """Queue a task for each course; the limit and the batch size go with it."""
-        for course_key in courses:
-            tasks.refresh_course.apply_async(
-                kwargs={"course_key": str(course_key), "batch_size": options["batch_size"], "limit": options["limit"]},
-                queue=options["routing_key"],
-            )
-        self.stdout.write(f"{len(courses):,} courses sent to {options['routing_key']}.")
+    def _send(self, courses: list[CourseKey], options: dict[str, Any]) -> int:
+        """Queue a task for each course; the limit and the batch size go with it. Return how many could not be sent.
+
+        A task that is lost, with its worker or with the queue, is sent again by the next run: what waits stands in the
+        stale rows.
+        """
+        given = {"batch_size": options["batch_size"], "limit": options["limit"]}
+        sent = 0
+        try:
+            for course_key in courses:
+                tasks.refresh_course.apply_async(
+                    kwargs={"course_key": str(course_key), **given}, queue=options["routing_key"]
+                )
+                sent += 1
+        except BrokerError as error:
+            self.stderr.write(f"The broker does not answer: {error}")
+        self.stdout.write(f"{sent:,} courses sent to {options['routing_key']}.")
+        return len(courses) - sent
 
     def _tell(self, total: api.RefreshSummary, looked: int, found: api.Findings, *, as_json: bool) -> None:
         if as_json:

@@ -16,6 +16,7 @@ from typing import IO, Final, Protocol
 from completion_aggregator.exceptions import InvalidCourse
 
 MAX_MEMBERS: Final = 1_000_000  # a course of 100,000 blocks has about twice as many files
+MAX_PATH: Final = 1024
 MAX_FILE_BYTES: Final = 16 * 1024**2  # of one XML or policy file
 MAX_READ_BYTES: Final = 512 * 1024**2  # of all XML and policy files
 MAX_UNPACKED_BYTES: Final = 8 * 1024**3  # of an archive, videos and images included
@@ -83,6 +84,8 @@ class _Members:
         self._count += 1
         if self._count > MAX_MEMBERS:
             raise InvalidCourse(f"more than {MAX_MEMBERS} files; is this a course export?")
+        if len(raw_name) > MAX_PATH:
+            raise InvalidCourse(f"a path of {len(raw_name)} characters: {raw_name[:100]}…")
         path = _safe_path(raw_name)
         return path if _matters(path) else None
 

@@ -18,11 +18,12 @@ from completion_aggregator.course_graph.graph import CompletionMode
 from completion_aggregator.exceptions import InvalidCourse
 from completion_aggregator.platforms.standalone import fields
 from completion_aggregator.platforms.standalone.modes import BANKS, ModeTable
-from completion_aggregator.platforms.standalone.outline import CourseContent, Draft, Findings, Outline
+from completion_aggregator.platforms.standalone.outline import MAX_BLOCKS, CourseContent, Draft, Findings, Outline
 
 T = TypeVar("T")
 
 MAX_FILE_BYTES: Final = 512 * 1024**2  # 100,000 blocks with every field take about a tenth
+MAX_VALUES: Final = 10_000_000  # a gigabyte, in memory, if all are empty lists; 100,000 blocks have about a third
 MAX_WRAPPERS: Final = 3
 MAX_KEY: Final = 255  # what a column of keys can hold
 
@@ -52,7 +53,10 @@ def _load(file: Path) -> Any:
     try:
         if file.stat().st_size > MAX_FILE_BYTES:
             raise InvalidCourse(f"{file} has more than {MAX_FILE_BYTES} bytes")
-        return json.loads(file.read_bytes())
+        data = file.read_bytes()
+        if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:  # those in texts too, which does no harm
+            raise InvalidCourse(f"{file} holds more than {MAX_VALUES} values; is this one course?")
+        return json.loads(data)
     except OSError as error:
         raise InvalidCourse(f"{file} cannot be read: {error.strerror or error}") from error
     except json.JSONDecodeError as error:
@@ -79,6 +83,8 @@ def _answer(document: Any, file: Path, wrappers: int = 0) -> _Answer:
 def _blocks(answer: _Answer, findings: Findings, file: Path) -> dict[str, _Answer]:
     """Return the blocks by key; of two with the same key the first is taken."""
     listed = answer["blocks"]
+    if len(listed) > MAX_BLOCKS:
+        raise InvalidCourse(f"{file} holds more than {MAX_BLOCKS} blocks; is this one course?")
     pairs = listed.items() if isinstance(listed, dict) else enumerate(listed)
     blocks: dict[str, _Answer] = {}
     for place, values in pairs:

@@ -9,7 +9,7 @@ HEADER: Final = "Content-Security-Policy"
 # Styles may stand in a page: a progress bar has its width there.
 POLICY: Final = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
-    " object-src 'none'; base-uri 'none'; form-action 'self'"
+    " object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 

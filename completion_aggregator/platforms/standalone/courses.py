@@ -1,5 +1,6 @@
 """Course versions: the compiled content of a course, kept once per content."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +13,17 @@ from completion_aggregator.course_graph.graph import CourseGraph, compile_graph
 from completion_aggregator.platforms.standalone.content import CourseContent, ImportReport
 from completion_aggregator.platforms.standalone.models import Course, CourseVersion
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """The version that a course has after an import, and whether that is news.
-
-    ``stale``: how many learners it concerns.
-    """
+    """The version that a course has after an import, and whether that is news."""
 
     course_key: str
     title: str
     number: int
     changed: bool
-    stale: int = 0
 
 
 def compile_content(content: CourseContent) -> CourseGraph:
@@ -33,7 +32,12 @@ def compile_content(content: CourseContent) -> CourseGraph:
 
 
 def store_version(content: CourseContent, graph: CourseGraph) -> StoredVersion:
-    """Make *graph* the course's current version, and its learners stale; the same content again changes nothing."""
+    """Make *graph* the course's current version; the same content again changes nothing.
+
+    The change is noted in the same transaction, and the next run of the service looks at the learners: only once it is
+    committed can nobody be missed who is refreshed meanwhile. However often a course is imported before that, it is
+    looked at once.
+    """
     key = CourseKey.from_string(content.course_key)
     with transaction.atomic():
         Course.objects.get_or_create(course_key=key)
@@ -44,8 +48,9 @@ def store_version(content: CourseContent, graph: CourseGraph) -> StoredVersion:
         if changed:
             course.current, course.title = version, content.title[:255]
             course.save(update_fields=["current", "title"])
-        stale = aggregation.mark_content_changed(key) if changed else 0
-    return StoredVersion(content.course_key, content.title, version.number, changed, stale)
+            aggregation.course_changed(key)
+    log.info("imported course=%s version=%d blocks=%d changed=%s", key, version.number, len(graph), changed)
+    return StoredVersion(content.course_key, content.title, version.number, changed)
 
 
 def is_current(content: CourseContent, graph: CourseGraph) -> bool:

@@ -17,8 +17,8 @@ POSTGRESQL: Final = "django.db.backends.postgresql"
 
 ACCEPTED: Final = frozenset({"sqlite", "mysql", "mariadb", "postgres", "postgresql"})
 SCHEMES: Final = {SQLITE: "sqlite", MYSQL: "mysql", POSTGRESQL: "postgres"}
-# The modules of which one must be there, and the extra that brings it.
-DRIVERS: Final = {MYSQL: (("MySQLdb",), "mysql"), POSTGRESQL: (("psycopg", "psycopg2"), "postgresql")}
+# The module that must be there, and the extra that brings it. Of psycopg2, which Django takes too, we cannot copy.
+DRIVERS: Final = {MYSQL: ("MySQLdb", "mysql"), POSTGRESQL: ("psycopg", "postgresql")}
 
 # 128 MiB of page cache: bulk writes are 1.5 times as fast as with the default of 2 MB. IMMEDIATE: a transaction that
 # reads first and writes later must not find that another process wrote in between.
@@ -27,6 +27,7 @@ SQLITE_OPTIONS: Final = {
     "transaction_mode": "IMMEDIATE",
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-131072",
 }
+SQLITE_KNOWS: Final = frozenset({*SQLITE_OPTIONS, "cached_statements", "check_same_thread", "detect_types", "uri"})
 MYSQL_OPTIONS: Final = {"charset": "utf8mb4", "isolation_level": "read committed"}
 
 
@@ -52,8 +53,8 @@ def database(url: str) -> dict[str, Any]:
 def drivable_database(url: str) -> dict[str, Any]:
     """Return the configuration for a URL, as `database` does; raise InvalidSetting when its driver is missing."""
     config = database(url)
-    modules, extra = DRIVERS.get(config["ENGINE"], ((), ""))
-    if modules and not any(map(find_spec, modules)):
+    module, extra = DRIVERS.get(config["ENGINE"], ("", ""))
+    if module and not find_spec(module):
         raise InvalidSetting(
             f"DATABASE_URL: {SCHEMES[config['ENGINE']]} needs a driver that is not installed. "
             f"Run: pip install 'completion-aggregator[standalone,{extra}]'"
@@ -72,6 +73,8 @@ def shown(config: dict[str, Any]) -> str:
 def _with_options(config: dict[str, Any]) -> dict[str, Any]:
     given = config.get("OPTIONS", {})
     if config["ENGINE"] == SQLITE:
+        if unknown := given.keys() - SQLITE_KNOWS:
+            raise ValueError(f"SQLite has no {', '.join(sorted(unknown))}")
         return config | {"OPTIONS": SQLITE_OPTIONS | given}
     # A connection that the server closed while the service was idle is opened again, not reported.
     config |= {"CONN_MAX_AGE": config.get("CONN_MAX_AGE", 60), "CONN_HEALTH_CHECKS": True}

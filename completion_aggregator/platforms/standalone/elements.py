@@ -14,6 +14,7 @@ from xml.sax.xmlreader import AttributesImpl, InputSource, Locator
 from defusedxml import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 
+MAX_ELEMENTS: Final = 500_000  # in one file, those inside a leaf not counted: a course of old times is one file
 MAX_DEPTH: Final = 500  # of elements in one file; hand-written HTML reaches a few dozen
 
 # What expat reads by itself; anything else is decoded first.
@@ -102,6 +103,7 @@ class _Handler(ContentHandler):
         self._locator: Locator | None = None
         self._containers = containers
         self._open: list[tuple[Element, _Hash]] = []
+        self._count = 0
         self._inside = 0  # how deep we are in the content of the innermost open element
         self._text: list[str] = []
 
@@ -115,7 +117,10 @@ class _Handler(ContentHandler):
         if self._inside or (self._open and self._open[-1][0].tag not in self._containers):
             self._inside += 1
             self._digest("<", name, *_flat(attrs))
+        elif self._count >= MAX_ELEMENTS:
+            raise BrokenXml(f"holds more than {MAX_ELEMENTS} blocks", line)
         else:
+            self._count += 1
             self._begin(Element(tag=name, attributes=dict(attrs.items()), line=line), attrs)
 
     def endElement(self, name: str) -> None:  # noqa: N802

@@ -91,6 +91,14 @@ def parse_log_level(raw: str) -> str:
     return level
 
 
+def parse_log_format(raw: str) -> str:
+    """Return the name of a form that log lines have."""
+    form = raw.lower()
+    if form not in {"text", "json"}:
+        raise ValueError(raw)
+    return form
+
+
 def parse_modes(raw: str) -> dict[str, str]:
     """Return completion modes by block type."""
     modes = json.loads(raw)
@@ -107,6 +115,13 @@ def parse_webhooks(raw: str) -> list[dict[str, str]]:
     found: list[dict[str, str]] = json.loads(raw)
     webhooks_in(found)
     return found
+
+
+def parse_secret(raw: str) -> str:
+    """Return a secret that is long enough to be one."""
+    if len(raw) < SHORTEST_SECRET:
+        raise ValueError
+    return raw
 
 
 def _whole(raw: str, *, least: int) -> int:
@@ -130,13 +145,15 @@ def _own_setting(name: str, default: object) -> Any:
     if isinstance(default, bool):
         return read(name, parse_flag, None, expected="true or false")
     if isinstance(default, int):
-        none = name == PREFIX + "RECONCILE_LEARNERS"
+        none = name in {PREFIX + "RECONCILE_LEARNERS", PREFIX + "WORKER_METRICS_PORT"}
         expected = "a whole number, or 0 for none" if none else "a whole number above zero"
         return read(name, parse_count_or_none if none else parse_count, None, expected=expected)
     if isinstance(default, dict):
         return read(name, parse_modes, None, expected='JSON such as {"poll": "completable", "chat": "excluded"}')
     if isinstance(default, str):
-        return read(name, str, None, expected="text")
+        secret = name == PREFIX + "METRICS_TOKEN"
+        expected = f"{SHORTEST_SECRET} characters or more" if secret else "text"
+        return read(name, parse_secret if secret else str, None, expected=expected, secret=secret)
     if isinstance(default, tuple):  # the order counts
         return read(name, parse_names, None, expected="names with commas between them")
     return read(name, lambda raw: frozenset(parse_names(raw)), None, expected="names with commas between them")

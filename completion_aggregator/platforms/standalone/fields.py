@@ -10,6 +10,7 @@ from typing import Any, Final
 from completion_aggregator.course_graph.graph import Partition
 
 MAX_COUNT: Final = 2**31 - 1  # what the LMS's own tables can hold
+MAX_PARTITIONS: Final = 1_000  # of a course; more than a handful is rare
 MAX_DAYS: Final = 366 * 9999  # from the first date that there is to the last
 
 # Dates written by hand: "2013-2-5 9:00". The ISO form, which exports use, is tried first.
@@ -122,6 +123,8 @@ def as_partitions(value: Any, report: Callable[[str], None]) -> list[Partition]:
         return []
     if not isinstance(value, list):
         raise ValueError("not a list of partitions")
+    if len(value) > MAX_PARTITIONS:
+        raise ValueError(f"more than {MAX_PARTITIONS} partitions")
     partitions = []
     for item in value:
         try:

@@ -5,15 +5,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from completion_aggregator.course_graph.graph import SPLIT_TEST, Partition
+from completion_aggregator.exceptions import InvalidCourse
 from completion_aggregator.platforms.standalone import fields
 from completion_aggregator.platforms.standalone.archive import CourseFiles
 from completion_aggregator.platforms.standalone.elements import BrokenXml, Element, parse
 from completion_aggregator.platforms.standalone.modes import BANKS, CONTAINERS, ModeTable
-from completion_aggregator.platforms.standalone.outline import Draft, Outline
+from completion_aggregator.platforms.standalone.outline import MAX_BLOCKS, MAX_NESTING, Draft, Outline
 
 T = TypeVar("T")
 
-MAX_NESTING: Final = 100  # of blocks; Open edX itself has about eight levels
+MAX_LINKS: Final = 2 * MAX_BLOCKS  # from parents to children
 MAX_UNUSED_NAMED: Final = 20
 
 # The classes of these types keep their definition in a file of its own; a bare element of any other type is the
@@ -68,6 +69,8 @@ class BlockReader:
         self._digests: dict[str, str] = {}
         self._read: set[str] = {"course.xml"}
         self._unnamed: list[str] = []
+        self._shared: dict[str, Element | None] = {}
+        self._links = 0
         self._splits: list[tuple[Draft, int, dict[int, str]]] = []
         self._course_fields: _Fields
 
@@ -139,7 +142,10 @@ class BlockReader:
         filename = element.attributes.get("filename")
         if filename and element.tag in CONTAINERS:
             # Before pointers, a container kept its children, but not its fields, in a file of another name.
-            there = self._definition(f"{element.tag}/{filename.replace(':', '/')}.xml", element, file)
+            path = f"{element.tag}/{filename.replace(':', '/')}.xml"
+            if path not in self._shared:  # any number of containers may name it
+                self._shared[path] = self._definition(path, element, file)
+            there = self._shared[path]
             if there is None:
                 return None
             definition = Element(element.tag, element.attributes, element.line, there.children, digest=there.digest)
@@ -176,6 +182,8 @@ class BlockReader:
             group_access=values.get("group_access", fields.as_group_access) or {},
             days_early_for_beta=values.get("days_early_for_beta", fields.as_days),
         )
+        if len(self._outline.drafts) >= MAX_BLOCKS:
+            raise InvalidCourse(f"{values.file}:{element.line}: more than {MAX_BLOCKS} blocks; is this one course?")
         # Before its children: a child that points back must find it.
         self._outline.drafts[key] = draft
         self._digests[key] = element.digest
@@ -194,6 +202,9 @@ class BlockReader:
                 draft.children += [self._reference(source.strip()) for source in sources if source.strip()]
             elif key := self._add(child, file, depth + 1):
                 draft.children.append(key)
+        self._links += len(draft.children)
+        if self._links > MAX_LINKS:
+            raise InvalidCourse(f"{file}:{draft.line}: more than {MAX_LINKS} links to children; is this one course?")
 
     def _is_no_block(self, element: Element, file: str) -> bool:
         tag = element.tag
@@ -240,7 +251,8 @@ class BlockReader:
             return child
         keys = by_name.get(child, [])
         if len(keys) > 1:
-            message = f"{child!r} may be any of {', '.join(keys)}; the first is taken"
+            some = ", ".join(keys[:3]) + (", …" if len(keys) > 3 else "")
+            message = f"{child!r} may be any of {some}; the first is taken"
             self._findings.problem(draft.file, draft.line, message)
         return keys[0] if keys else child
 

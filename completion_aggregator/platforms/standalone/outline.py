@@ -10,6 +10,13 @@ from completion_aggregator.course_graph.graph import Block, CompletionMode, Part
 from completion_aggregator.platforms.standalone.fields import clean
 from completion_aggregator.platforms.standalone.modes import ModeTable
 
+MAX_BLOCKS: Final = 500_000  # five times the largest course that is told of
+MAX_NESTING: Final = 100  # of blocks; Open edX itself has about eight levels
+# More than anybody reads. A report is stored with its course, and a few bytes of a file can be wrong a million times.
+MAX_LISTED: Final = 10_000
+MAX_MESSAGE: Final = 500
+MAX_WARNINGS: Final = 1_000
+
 # The LMS makes these for every course, so an export does not list them.
 DYNAMIC_PARTITIONS: Final[Mapping[int, Partition]] = {
     50: Partition(50, "enrollment_track", frozenset(range(1, 8)), "Enrollment Track Groups"),
@@ -81,15 +88,25 @@ class Findings:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    unlisted: int = 0
 
     def problem(self, file: str, line: int | None, message: str) -> None:
         """Note what was wrong in one place."""
-        self.problems.append(Problem(clean(file), line, clean(message)))
+        if len(self.problems) < MAX_LISTED:
+            self.problems.append(Problem(_short(file), line, _short(message)))
+        else:
+            self.unlisted += 1
+
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Return what was noted, and how much was not, in the place of the last."""
+        if not self.unlisted:
+            return tuple(self.problems)
+        return (*self.problems, Problem(self.problems[-1].file, None, f"{self.unlisted:,} more problems, not listed"))
 
     def warn(self, message: str) -> None:
         """Note, once, what concerns the whole course."""
-        cleaned = clean(message)
-        if cleaned not in self.warnings:
+        cleaned = _short(message)
+        if len(self.warnings) < MAX_WARNINGS and cleaned not in self.warnings:
             self.warnings.append(cleaned)
 
 
@@ -136,6 +153,9 @@ class Outline:
 
     def _fitting_children(self, key: str, above: list[str]) -> Iterator[str]:
         draft = self.drafts[key]
+        if draft.children and len(above) > MAX_NESTING:
+            self._cut(draft, f"its children are nested more than {MAX_NESTING} deep; left out")
+            draft.children = []
         ancestors = set(above)
         fitting: dict[str, None] = {}
         for child in draft.children:
@@ -211,7 +231,19 @@ class Outline:
         return ImportReport(
             block_counts=dict(counts.most_common()),
             unknown_types=unknown,
-            skipped={clean(name): reason for name, reason in sorted(self.findings.skipped.items())},
-            problems=tuple(self.findings.problems),
+            skipped=_some(self.findings.skipped),
+            problems=self.findings.all_problems(),
             warnings=tuple(self.findings.warnings),
         )
+
+
+def _short(text: str) -> str:
+    """Return *text* as every database can store it, however long somebody made a name in it."""
+    cleaned = clean(text[: 2 * MAX_MESSAGE])
+    return cleaned if len(cleaned) <= MAX_MESSAGE else f"{cleaned[:MAX_MESSAGE]}…"
+
+
+def _some(skipped: Mapping[str, str]) -> dict[str, str]:
+    named = sorted(skipped.items())
+    some = {_short(name): reason for name, reason in named[:MAX_LISTED]}
+    return some | ({f"{len(named) - MAX_LISTED:,} more": "not listed"} if len(named) > MAX_LISTED else {})

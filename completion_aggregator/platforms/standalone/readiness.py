@@ -1,11 +1,12 @@
 """Whether the database can be reached and has our tables; what to do when not."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management import call_command, get_commands
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from completion_aggregator.exceptions import CompletionAggregatorError
@@ -36,6 +37,9 @@ def prepare_database(command: str) -> None:
 
 def explain(error: Exception) -> DatabaseNotReady:
     """Return what an error of the database means to the person who ran the command."""
+    # The server may have closed the connection, which says nothing of the next one.
+    with suppress(DatabaseError):
+        connection.close()
     try:
         _check_reachable()
         pending = _pending()

@@ -4,7 +4,7 @@
 """
 
 from completion_aggregator.aggregation.rest_api import openapi_settings
-from completion_aggregator.platforms.standalone import access, environment
+from completion_aggregator.platforms.standalone import access, environment, transport
 from completion_aggregator.platforms.standalone.cache import drivable_cache
 from completion_aggregator.platforms.standalone.database import default_database, drivable_database
 from completion_aggregator.platforms.standalone.event_bus import configuration as event_bus
@@ -91,8 +91,18 @@ REST_FRAMEWORK = access.rest_framework()
 SPECTACULAR_SETTINGS = openapi_settings.SPECTACULAR_SETTINGS
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
-# Cookies that log in are sent over TLS alone where the site is reached over TLS alone.
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = environment.flag("HTTPS", default=False)
+# A working day: whoever leaves a machine without logging out does not stay logged in for weeks.
+SESSION_COOKIE_AGE = 12 * 3600
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+globals().update(transport.django_settings())
 
 STATIC_URL = "/static/"
 # The files of the installed apps are served from where they are: nothing to collect.
@@ -106,14 +116,32 @@ CELERY_BROKER_URL = environment.read("CELERY_BROKER_URL", str, None, expected="a
 # Without a broker a task runs where it is sent.
 CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None
 CELERY_TASK_IGNORE_RESULT = True
+# Work stands in the stale rows, and each run of the service sends what still waits: a task that is lost loses nothing,
+# one that is delivered again does nothing. So it is acknowledged before it begins, on Redis nothing waits for a
+# visibility timeout, and a worker takes no more tasks than it has processes, so that none waits behind a long one.
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Workers that start before their broker wait for it, as they do when it is restarted.
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Not pickle: whoever can write to the broker could then run anything.
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
 
 globals().update(event_bus.django_settings())
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "json": {"()": "completion_aggregator.json_lines.JsonLines"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": environment.read("LOG_FORMAT", environment.parse_log_format, "text", expected="text or json"),
+        }
+    },
     "root": {
         "handlers": ["stderr"],
         "level": environment.read(
@@ -129,10 +157,13 @@ LOGGING = {
         "edx_event_bus_redis": {"level": "ERROR"},
         # It warns of each request that waits for a thread, be it for a millisecond.
         "waitress.queue": {"level": "ERROR"},
+        # Whoever scans the network asks by names that are none of ours; it has a traceback for each.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         # Below this level it tells whole addresses, and those of webhooks may hold keys.
         "urllib3": {"level": "INFO"},
     },
 }
 
 COMPLETION_AGGREGATOR_PROJECTED_BLOCK_TYPES = frozenset({"course"})
+COMPLETION_AGGREGATOR_METRICS_FOR_STAFF = True
 globals().update(environment.own_settings())

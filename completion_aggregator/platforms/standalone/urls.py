@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView, TemplateView
 
 from completion_aggregator.platforms.standalone import description
-from completion_aggregator.platforms.standalone.health import healthz
+from completion_aggregator.platforms.standalone.health import healthz, livez, readyz
 from completion_aggregator.platforms.standalone.login import LoginView, TokenView
 
 HOME = TemplateView.as_view(
@@ -25,6 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
     path("api/token/", TokenView.as_view(), name="api-token"),
     path("api/openapi.yaml", description.openapi_yaml, name="openapi-yaml"),
     path("api/openapi.json", description.openapi_json, name="openapi-json"),

@@ -38,6 +38,12 @@ def test_a_driver_that_is_missing_is_named_by_its_extra(monkeypatch, scheme, ext
     assert drivable_database("sqlite:////srv/x.sqlite3") == database("sqlite:////srv/x.sqlite3")
 
 
+def test_the_older_driver_of_postgresql_does_not_do(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: object() if name == "psycopg2" else None)
+    with pytest.raises(InvalidSetting, match="needs a driver that is not installed"):
+        drivable_database("postgres://u@db/n")
+
+
 def test_sqlite_serves_readers_beside_one_writer():
     options = database("sqlite:////srv/x.sqlite3")["OPTIONS"]
     assert (options["transaction_mode"], options["timeout"]) == ("IMMEDIATE", 20)

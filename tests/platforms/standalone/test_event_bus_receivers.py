@@ -347,6 +347,7 @@ def test_completions_and_enrollments_of_a_course_to_come_wait_for_its_import():
     assert stale_rows() == set()
     assert [(each.course_key, each.title, each.current) for each in Course.objects.all()] == [(KEY, "Small", None)]
     course()
+    list(aggregation.settle_changes())
     assert stale_rows() == {("ana", str(KEY), None)}
     aggregation.refresh_learner("ana", KEY)
     assert aggregation.progress_of(get_user_model().objects.get().pk, KEY).course.earned == 1.0

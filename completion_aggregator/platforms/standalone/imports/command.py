@@ -1,6 +1,7 @@
 """What ``import_enrollments`` and ``import_completions`` share: arguments, progress, summary, exit status."""
 
 import json
+import logging
 import sys
 import time
 from argparse import RawDescriptionHelpFormatter
@@ -18,6 +19,8 @@ from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.meter import meter
 from completion_aggregator.platforms.standalone.imports.rejects import Rejects
 from completion_aggregator.platforms.standalone.imports.rows import STDIN, Columns, Source, Values, opened, read_rows
+
+log = logging.getLogger(__name__)
 
 SOME_REJECTED = 1
 UNUSABLE = 2
@@ -79,6 +82,7 @@ class ImportCommand(BaseCommand):
 
     def _report(self, summary: Any, rejects: Rejects, *, seconds: float, as_json: bool) -> None:
         figures = asdict(summary) | {"seconds": round(seconds, 3)}
+        log.info("imported noun=%s rows=%d rejected=%d seconds=%.3f", self.noun, summary.rows, rejects.count, seconds)
         if as_json:
             kept = {"rejects": str(rejects.path) if rejects.count else None, "reasons": dict(rejects.reasons)}
             self.stdout.write(json.dumps(figures | kept))

@@ -22,7 +22,9 @@ STDIN: Final = "-"
 GZIP: Final = b"\x1f\x8b"
 UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 LONGEST_LINE: Final = 64 * 1024
+LONGEST_VALUE: Final = 1000  # of the columns that are read: thousands of rows are held at once
 DELIMITERS: Final = ",;\t"
+_TOO_LONG: Final = f"a value is longer than {LONGEST_VALUE} characters"
 
 Values = list[str]
 
@@ -189,7 +191,11 @@ def _picked(lines: _Lines, delimiter: str, places: Sequence[int], rejects: Rejec
             rejects.add(lines.number, str(error), ())
             continue
         if len(row) > widest:
-            yield lines.number, [row[place].strip() if place >= 0 else "" for place in places]
+            values = [row[place].strip() if place >= 0 else "" for place in places]
+            if max(map(len, values)) > LONGEST_VALUE:
+                rejects.add(lines.number, _TOO_LONG, values)
+            else:
+                yield lines.number, values
         elif row:
             rejects.add(lines.number, f"{len(row)} columns instead of at least {widest + 1}", row)
 
@@ -210,7 +216,7 @@ def _json_rows(lines: _Lines, columns: Columns, rejects: Rejects) -> Iterator[tu
             rejects.add(lines.number, f"no {' and '.join(missing)}", (line.strip(),))
             continue
         values = [_as_text(record.get(name)) for name in columns.names]
-        unfit = _unstorable("".join(values))
+        unfit = _TOO_LONG if max(map(len, values)) > LONGEST_VALUE else _unstorable("".join(values))
         if unfit:
             rejects.add(lines.number, unfit, (line.strip(),))
             continue

@@ -105,9 +105,11 @@ def test_a_run_without_rejects_touches_no_file(read, tmp_path):
     [
         (b'{"a": "1", "b": "2\\u0000"}\n', "holds a NUL character"),
         (b'{"a": "1", "b": "\\ud800"}\n', "holds half a character"),
+        (b'{"a": "1", "b": "' + b"2" * 1001 + b'"}\n', "a value is longer than 1000 characters"),
+        (b"a,b\n1," + b"2" * 1001 + b"\n", "a value is longer than 1000 characters"),
     ],
 )
-def test_a_text_that_no_database_takes_is_rejected(read, data, reason):
+def test_a_value_that_no_database_takes_is_rejected(read, data, reason):
     assert read(data) == ([], {reason: 1})
 
 

@@ -65,7 +65,7 @@ class Command(BaseCommand):
             self.stderr.write(f"{path}: {_problems(report)}: parts were left out or read otherwise (see --strict)")
         if options["json"]:
             figures = {"path": path, "course": stored.course_key, "title": stored.title, "version": stored.number}
-            figures |= {"changed": stored.changed, "stale": stored.stale, "dry_run": options["dry_run"]}
+            figures |= {"changed": stored.changed, "dry_run": options["dry_run"]}
             self.stdout.write(json.dumps(figures | courses.report_json(report)))
             return
         self.stdout.write(f"{stored.course_key}  {stored.title}")
@@ -106,9 +106,9 @@ def _outcome(stored: StoredVersion, *, dry_run: bool) -> str:
         return "would be a new version" if stored.changed else "nothing would change"
     if not stored.changed:
         return f"nothing changed: this is version {stored.number}"
-    if not stored.stale:
-        return f"version {stored.number}"
-    return f"version {stored.number}; {stored.stale:,} learners to bring up to date: run_aggregator_service"
+    if stored.number == 1:
+        return "version 1"
+    return f"version {stored.number}; run_aggregator_service brings its learners up to date"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -1,18 +1,28 @@
 """Serve the site, and keep progress current beside it."""
 
+import os
 import signal
+import sys
 from argparse import ArgumentTypeError
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from ipaddress import ip_address
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from completion_aggregator.platforms.standalone.service import running_service
 
 EVERYBODY: Final = "*"
+THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+#: More than Django takes: beyond it, a body is refused before it is kept.
+LARGEST_BODY: Final = 4 * 1024**2
+#: Where processes leave what they count for whoever is asked.
+COUNTED: Final = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Command(BaseCommand):
@@ -41,6 +51,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve until SIGTERM or Ctrl-C."""
+        if settings.SECURE_SSL_REDIRECT and not options["trusted_proxy"]:
+            raise CommandError(
+                "HTTPS=true sends everybody to https://, which this server does not speak:"
+                " name the proxy that does with --trusted-proxy ADDRESS, or unset HTTPS."
+            )
+        if not settings.SECURE_SSL_REDIRECT and options["host"] not in THIS_MACHINE:
+            self.stderr.write(
+                "Passwords and tokens travel unencrypted to other machines: put a proxy that ends TLS in front,"
+                " and set HTTPS=true."
+            )
+
         import waitress
 
         from completion_aggregator.platforms.standalone.wsgi import application
@@ -52,6 +73,7 @@ class Command(BaseCommand):
                 host=options["host"],
                 port=options["port"],
                 threads=options["threads"],
+                max_request_body_size=LARGEST_BODY,
                 **_proxy(options["trusted_proxy"]),
             )
         except (OSError, ValueError) as error:  # waitress says the latter of a host that has no address
@@ -59,9 +81,24 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {why}.") from error
         self.stdout.write(f"Serving http://{options['host']}:{server.effective_port}/ (Ctrl-C stops)")
         self.stdout.flush()
-        with nullcontext() if options["no_service"] else running_service(options["interval"]):
+        service = nullcontext() if options["no_service"] else running_service(options["interval"])
+        with _counting_together(), service:
             server.run()  # returns on SystemExit and KeyboardInterrupt, when requests under way are answered
         self.stdout.write("Stopped.")
+
+
+@contextmanager
+def _counting_together() -> Iterator[None]:
+    """Have this process and its service count in one folder, unless the operator has named one."""
+    if os.environ.get(COUNTED) or find_spec("prometheus_client") is None or "prometheus_client" in sys.modules:
+        yield
+        return
+    with TemporaryDirectory(prefix="completion-aggregator-metrics-") as folder:
+        os.environ[COUNTED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[COUNTED]
 
 
 def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
