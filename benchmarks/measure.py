@@ -17,9 +17,11 @@ from benchmarks.cost import Result
 
 LEVELS: Final = {"course": "course", "all": "course,chapter,sequential,vertical"}
 #: In the order in which each builds on the one before.
-REFRESHES: Final = ("scratch", "forced", "storage_bytes", "incremental", "republish", "signal_async")
+REFRESHES: Final = (
+    "scratch", "forced", "reconcile", "storage_bytes", "incremental", "republish", "signal_async", "signal_sync",
+)  # fmt: skip
 REQUESTS: Final = ("staff_page_100", "list_20", "stats")
-_STANDALONE: Final = "completion_aggregator.platforms.standalone.platform.StandalonePlatform"
+STANDALONE: Final = "completion_aggregator.platforms.standalone.platform.StandalonePlatform"
 
 
 def main() -> None:
@@ -27,20 +29,23 @@ def main() -> None:
     work, url, levels, chapters, learners, *body = sys.argv[1:]
     rest = work in (*REQUESTS, "rest_load")
     os.environ |= {"BENCH_DATABASE_URL": url, "BENCH_PROJECTED": LEVELS[levels]}
-    os.environ["BENCH_PLATFORM"] = _STANDALONE if rest else "benchmarks.course.platform"
+    os.environ["BENCH_PLATFORM"] = STANDALONE if rest else "benchmarks.course.platform"
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
     django.setup()
     if work not in ("load", "rest_load"):
         from django.db import connection
 
         connection.settings_dict["NAME"] = connection.settings_dict["TEST"]["NAME"]
-    print(json.dumps((_request if rest else _refresh)(work, int(chapters), int(learners), *map(Path, body))))
+    measure = _request if rest else _refresh
+    print(json.dumps(measure(work, int(chapters), int(learners), *map(Path, body))))
 
 
 def _refresh(work: str, chapters: int, learners: int) -> Result:
-    from benchmarks.refresh import WORKS, Bench
+    from benchmarks import bare, graphs, growth, handlers, heatmap, refresh
 
-    return WORKS[work](Bench(chapters, learners, one_more=work == "republish"))
+    works = refresh.WORKS | {each.__name__: each for each in (handlers.signal_async, handlers.signal_sync)}
+    works |= {each.__name__: each for each in (bare.bare, graphs.graph, growth.growth, heatmap.heatmap)}
+    return works[work](refresh.Bench(chapters, learners, one_more=work == "republish"))
 
 
 def _request(work: str, chapters: int, learners: int, body: Path = Path(os.devnull)) -> Result:

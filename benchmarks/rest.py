@@ -40,31 +40,15 @@ def load(site: Site) -> Result:
     users.create(username=STAFF, is_staff=True)
     ids = dict(users.values_list("username", "pk"))
     for course in site.courses:
-        _publish(site, course)
+        courses.store(course, site.generator.MODES)
         learners = site.learners(course)
-        _enroll(course, [ids[each.username] for each in learners])
+        courses.enroll(course, [ids[each.username] for each in learners])
         for some in (learners[start : start + 100] for start in range(0, len(learners), 100)):
             done = [(ids[each.username], key, *fact) for each in some for key, fact in each.completions.items()]
             courses.insert(course, done)
         api.mark_course_stale(CourseKey.from_string(course.key))
     call_command("run_aggregator_service", stdout=StringIO(), stderr=StringIO())
     return {"waiting": api.status().waiting}
-
-
-def _publish(site: Site, course: Any) -> None:
-    from completion_aggregator.platforms.standalone.content import CourseContent
-    from completion_aggregator.platforms.standalone.courses import compile_content, store_version
-
-    blocks = courses.blocks_of(course, site.generator.MODES)
-    content = CourseContent(course_key=course.key, title=course.key, blocks=tuple(blocks))
-    store_version(content, compile_content(content))
-
-
-def _enroll(course: Any, user_ids: list[int]) -> None:
-    from completion_aggregator.platforms.standalone.models import Course, Enrollment
-
-    course_id = Course.objects.get(course_key=CourseKey.from_string(course.key)).pk
-    Enrollment.objects.bulk_create(Enrollment(user_id=user_id, course_id=course_id) for user_id in user_ids)
 
 
 def ask(site: Site, work: str, body: Path) -> Result:

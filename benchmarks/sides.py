@@ -12,16 +12,18 @@ from benchmarks.cost import Result
 from benchmarks.places import ROOT, shared
 
 
-def ours(work: str, levels: str, options: argparse.Namespace) -> list[Result]:
-    """Measure one piece of our work, or prepare it."""
-    command = [sys.executable, "-m", "benchmarks.measure", work, options.db, levels]
-    return _output([*command, str(options.chapters), str(options.learners)], ROOT)
+def ours(
+    work: str, levels: str, options: argparse.Namespace, *, chapters: int = 0, learners: int = 0, suffix: str = ""
+) -> Result:
+    """Measure one piece of our work, or prepare it; *suffix*: of the name of the database."""
+    command = [sys.executable, "-m", "benchmarks.measure", work, named(options.db, suffix), levels]
+    (found,) = _output([*command, str(chapters or options.chapters), str(learners or options.learners)], ROOT)
+    return found
 
 
-def our_request(work: str, options: argparse.Namespace, body: Path) -> Result:
+def our_request(work: str, levels: str, options: argparse.Namespace, body: Path) -> Result:
     """Measure one request of ours, or load what it needs; *body*: the file for the answer."""
-    url = urlsplit(options.db)
-    command = [sys.executable, "-m", "benchmarks.measure", work, url._replace(path=f"{url.path}_rest").geturl(), "all"]
+    command = [sys.executable, "-m", "benchmarks.measure", work, named(options.db, f"_rest_{levels}"), levels]
     (found,) = _output([*command, str(options.chapters), str(options.learners), str(body)], ROOT)
     return found
 
@@ -30,17 +32,24 @@ def theirs(what: str, options: argparse.Namespace, *, step: int = 0) -> list[Res
     """Run a part of the benchmark of the replaced package in its own environment; return what it tells."""
     script = shared("bench/peer_completion/bench_peer.py")
     part = ["load"] if what == "load" else ["run", "--what", what, "--step", str(step)]
-    size = ["--chapters", str(options.chapters), "--learners", str(options.peer_learners or options.learners)]
-    command = [options.peer, str(script), *part, "--db", _database(options, "_peer"), *size, "--enrolments", "1"]
+    size = ["--chapters", str(options.chapters), "--learners", str(options.peer_learners)]
+    command = [str(options.peer), str(script), *part, "--db", _database(options, "_peer"), *size, "--enrolments", "1"]
     return _output(command, script.parent)
 
 
 def their_request(work: str, options: argparse.Namespace, body: Path) -> Result:
     """Measure one request to the replaced package, or ``load`` what it needs; *body*: the file for the answer."""
     folder = shared("bench/peer_completion/bench_peer.py").parent
-    command = [options.peer, "-P", str(ROOT / "benchmarks" / "peer_rest.py"), work, str(folder)]
+    command = [str(options.peer), "-P", str(ROOT / "benchmarks" / "peer_rest.py"), work, str(folder)]
     size = [str(options.chapters), str(options.learners)]
     return _output([*command, _database(options, "_rest_peer"), *size, str(body)], folder)[-1]
+
+
+def named(url: str, suffix: str) -> str:
+    """Return the URL of the database whose name has this suffix."""
+    parts = urlsplit(url)
+    path, dot, ending = parts.path.partition(".")
+    return f"{parts.scheme}://{parts.netloc}{path}{suffix}{dot}{ending}"
 
 
 def _database(options: argparse.Namespace, suffix: str) -> str:
