@@ -32,7 +32,7 @@ MARK = "\x1e"
 #: Where a reader's site is served.
 READERS_SITE = "127.0.0.1:8000"
 #: Pages that are about a site that is served already, and run against one.
-SERVED_PAGES = ("use-the-api.md",)
+SERVED_PAGES = ("use-the-api.md", "observe.md")
 
 
 @dataclass(frozen=True, slots=True)

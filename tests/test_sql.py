@@ -1,0 +1,112 @@
+"""Statements hold names of ours and markers for parameters, never a value: what is put into one is accounted for."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "completion_aggregator"
+#: Migrations read nothing but the names of tables and columns, and are never changed.
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
+
+STATEMENT = re.compile(
+    r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|FROM|WHERE|JOIN|VALUES|ORDER BY|LIMIT|WITH|SET|ON CONFLICT"
+    r"|ON DUPLICATE KEY|EXISTS|UNION|TRUNCATE|ALTER TABLE|DROP TABLE|CREATE TABLE|IN) "
+)
+#: Constants, the names of tables, markers, whole numbers, and functions that return nothing else.
+HARMLESS = re.compile(
+    r"_?[A-Z][A-Z_]*(\[[\w.]+\])?|\w+\._meta\.db_table|', '\.join\(_?[A-Z][A-Z_]*\)"
+    r"|', '\.join\(\['%s'\] \* len\(\w+\)\)|', '\.join\(\[marks\] \* len\(\w+\)\)"
+    r"|among\('[\w.]+', len\(\w+\)\)|_quoted\('\w+'\)|\w+\.format\(\w+=\w+\)"
+)
+#: What else is put into statements, and why no value comes in by it.
+ACCOUNTED = {
+    "aggregation/completions.py": {
+        "micros": "one of the constants _MICROS",
+        "either": "names and markers",
+    },
+    "aggregation/leaves.py": {"suffix": "FOR UPDATE, or nothing"},
+    "aggregation/population.py": {"suffix": "LIMIT or FOR UPDATE, of constants", "index": "the name of an index"},
+    "aggregation/roster.py": {
+        "limit": "written as a whole number",
+        "' AND '.join((condition for condition, _ in wanted))": "conditions of constants, with markers",
+    },
+    "aggregation/stale.py": {
+        "marks": "markers",
+        "suffix": "FOR UPDATE, or nothing",
+        "index": "the name of an index",
+    },
+    "aggregation/state.py": {"', '.join((f'p.{name}' for name in COLUMNS))": "names"},
+    "aggregation/statistics.py": {
+        "enrolled[0]": "a statement of Django, with markers",
+        "', '.join((sql for sql, _ in tables))": "statements of Django, and their names",
+        "' UNION ALL '.join((sql for sql, _ in selects))": "the constant _MEAN, with statements of Django",
+    },
+    "platforms/openedx/tables.py": {
+        "sql": "the name of a column, as Django quotes it",
+        "self.rhs": "ids, each made a whole number, or NULL",
+    },
+    "upsert.py": {
+        "action": "names",
+        "table": "a name, which callers give as a constant",
+        "', '.join(statement.columns)": "names, which callers give as constants",
+        "', '.join(sets)": "names",
+        "', '.join(statement.key)": "names",
+        "_on_conflict(statement, sets)": "names",
+        "_on_conflict(statement, _sets(statement))": "names",
+        "statement.table": "a name, which callers give as a constant",
+        "marks": "markers",
+        "named": "names made here",
+        "chosen": "names made here, and markers",
+        "declared": "names made here, and types",
+        "column": "a name, which callers give as a constant",
+        "', '.join(['%s'] * each)": "markers",
+        "name": "a name",
+    },
+}
+
+
+def put_in(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield what is put into texts that read as statements, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
+            if STATEMENT.search(text):
+                values = [part for part in node.values if isinstance(part, ast.FormattedValue)]
+                yield from ((part.lineno, ast.unparse(part.value)) for part in values)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod | ast.Add):
+            for side, other in ((node.left, node.right), (node.right, node.left)):
+                if isinstance(side, ast.Constant) and isinstance(side.value, str) and STATEMENT.search(side.value):
+                    yield node.lineno, ast.unparse(other)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_what_is_put_into_a_statement_is_a_name_or_a_marker(path):
+    accounted = ACCOUNTED.get(path.relative_to(PACKAGE).as_posix(), {})
+    found = [
+        f"line {line}: {put}"
+        for line, put in put_in(ast.parse(path.read_text()))
+        if not HARMLESS.fullmatch(put) and put not in accounted
+    ]
+    assert found == [], "hand values over as parameters; of a name, say here why it can be nothing else"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'f"SELECT id FROM t WHERE name = {name}"',
+        "f\"DELETE FROM t WHERE name = '{request.GET['name']}'\"",
+        '"SELECT id FROM t WHERE name = %s" % name',
+        '"SELECT id FROM t WHERE id = " + name',
+    ],
+)
+def test_a_value_in_a_statement_is_seen(source):
+    assert [put for _, put in put_in(ast.parse(source)) if not HARMLESS.fullmatch(put)] != []
+
+
+def test_nothing_else_makes_statements_of_texts():
+    # Django's ways around its own parameters.
+    ways = re.compile(r"\.(raw|extra)\(|\bRawSQL\b")
+    assert [path.name for path in MODULES if ways.search(path.read_text())] == []
