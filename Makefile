@@ -8,7 +8,7 @@ ARGS ?=
 REPORTS ?= build/tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench lint format docs openapi settings lock clean
+.PHONY: help demo serve test bench load audit lint format docs openapi settings metrics lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -25,9 +25,14 @@ test: ## Run every test that needs no server; say which were skipped and how to 
 	@$(BOOTSTRAP) test
 	@$(BIN)/python scripts/run_tests.py $(REPORTS) make-test --numprocesses=auto $(ARGS)
 
-bench: ## Measure the main job; needs ../shared beside the project.
-	@$(BOOTSTRAP) test
+bench: ## Measure us beside the package we replace; needs MariaDB and ../shared beside the project.
+	@$(BOOTSTRAP) test mysql
+	@VENV=.venv-peer VENV_READY= python3 scripts/bootstrap.py peer
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+load: ## Put a site under load while things go wrong; needs ARGS="--database URL --broker redis".
+	@$(BOOTSTRAP) test
+	@$(BIN)/python -m tests.load $(ARGS)
 
 lint: ## Check format, rules, types and import contracts.
 	@$(BOOTSTRAP) dev
@@ -35,6 +40,10 @@ lint: ## Check format, rules, types and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: ## Ask whether a locked version is known to be vulnerable, or was withdrawn.
+	@VENV=.venv-audit python3 scripts/bootstrap.py audit
+	@.venv-audit/bin/python scripts/audit.py
 
 format: ## Format the code and mend what can be mended by machine.
 	@$(BOOTSTRAP) dev
@@ -53,6 +62,10 @@ openapi: ## Write docs/reference/openapi.yaml anew, after a change of the API.
 settings: ## Write the tables of docs/reference/settings.md anew, after a change of a setting.
 	@$(BOOTSTRAP) test
 	@$(BIN)/python scripts/settings_page.py
+
+metrics: ## Write the tables of docs/reference/metrics.md anew, after a change of a metric.
+	@$(BOOTSTRAP) test
+	@$(BIN)/python scripts/metrics_page.py
 
 lock: ## Compile requirements/*.in into the hashed locks (UPGRADE=--upgrade: to the newest versions).
 	@$(BOOTSTRAP) dev
