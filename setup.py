@@ -22,6 +22,7 @@ EXTRAS = (
     "cli",
     "api",
     "parquet",
+    "tracking",
     "xapi",
     "fuzz",
     "test",

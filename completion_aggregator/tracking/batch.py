@@ -1,0 +1,71 @@
+"""Rows on their way from lines to tables: lists of tuples, which become columns when the batch is full.
+
+A row of a typed table is ``(row, *own columns)``: ``row`` is the number of its event in the batch, and stands for the
+four columns that all tables of events share. They are put in when the batch is written, for many rows at once.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from completion_aggregator.tracking import tables
+
+
+class Batch:
+    """What some lines came to. One is filled at a time, so the event at hand is part of it."""
+
+    __slots__ = (
+        "account",
+        "assessment",
+        "assessment_part",
+        "attempt",
+        "clean",
+        "course",
+        "enrollment",
+        "forum",
+        "grouping",
+        "keeps_text",
+        "keyed",
+        "module",
+        "name",
+        "navigation",
+        "progress",
+        "response",
+        "row",
+        "source",
+        "text",
+        "video",
+    )
+
+    def __init__(
+        self, *, keyed: Callable[[str, str], bytes], clean: Callable[[str], str], keeps_text: bool = False
+    ) -> None:
+        """``keyed(domain, value)`` gives a pseudonym, ``clean(text)`` takes the event's own names out of a text."""
+        self.keyed = keyed
+        self.clean = clean
+        self.keeps_text = keeps_text
+        #: The event at hand: its number in the batch, name, course key (or ""), source, and ``context.module``.
+        self.row = 0
+        self.name = ""
+        self.course = ""
+        self.source = ""
+        self.module: dict[str, Any] | None = None
+        for table in (*tables.TYPED, tables.ACCOUNT, tables.TEXT):
+            setattr(self, table.name, [])
+
+    account: list[tuple[Any, ...]]
+    assessment: list[tuple[Any, ...]]
+    assessment_part: list[tuple[Any, ...]]
+    attempt: list[tuple[Any, ...]]
+    enrollment: list[tuple[Any, ...]]
+    forum: list[tuple[Any, ...]]
+    grouping: list[tuple[Any, ...]]
+    navigation: list[tuple[Any, ...]]
+    progress: list[tuple[Any, ...]]
+    response: list[tuple[Any, ...]]
+    text: list[tuple[Any, ...]]
+    video: list[tuple[Any, ...]]
+
+
+#: Takes what it knows out of the payload of an event, adds rows to the batch, and returns the usage key of the block,
+#: or "". What is left in the payload is scrubbed and kept in ``event.extra``. Called as ``transform(action, payload, batch)``.
+Transform = Callable[[str, dict[str, Any], Batch], str]
