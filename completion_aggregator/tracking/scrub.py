@@ -1,0 +1,429 @@
+"""What may stand in an open table: no names, mails, addresses, passwords; of free text only its length.
+
+Called for nearly every line, so each function looks first whether there is anything to take out: mostly there is not.
+When in doubt, a thing goes: what is lost here still stands in the operator's own log.
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+#: Characters of a text, bytes of an event's extra, levels of nesting, fields of an event, characters of a field's path.
+LONGEST_TEXT: Final = 1_000
+LARGEST_EXTRA: Final = 8_192
+DEEPEST: Final = 16
+MOST_FIELDS: Final = 200
+LONGEST_PATH: Final = 200
+
+NAME: Final = "[name]"
+MAIL: Final = "[mail]"
+ADDRESS: Final = "[address]"
+
+_LONGEST_ADDRESS: Final = 2_000
+#: No mail or name is longer: what a limit cuts in two begins within so many characters of it.
+_LONGEST_NAME: Final = 320
+_REMEMBERED: Final = 50_000
+_MOST_NODES: Final = 2_000
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+class _Verdict(Enum):
+    OPEN = "stays, cleaned"
+    FREE = "its length stays"
+    DENIED = "goes"
+
+
+#: Squashed: in lower case, letters and digits only. Denied wherever it stands in a key, and where it is the whole key.
+_DENIED_PART: Final = re.compile(
+    "password|passwd|passphrase|csrf|secret|token|credential|authorization|cookie|apikey|signature|^session|sessionid"
+    "|email|^mail|username|userid|usercode|phone|mobilenumber|screenname|nickname|surname|(?:first|middle|last|full|real"
+    "|given|family|maiden)name|nameof(?:user|student|learner)|studentid|learnerid|instructorid|scorerid|anonymousid"
+    "|anonid|anonstudent|anonuser|anonymoususer|bookmarkid|ipaddr|^ip$|clientip|remoteip|remoteaddr|forwardedfor"
+    "|address$|birth|zipcode|postcode|postalcode|creditcard|cardnumber|sociallink|studentidentifier"
+)
+_DENIED: Final = _words(
+    "user users student students learner learners name names author authors authorid owner login pwd pass address"
+    " addresses city gender goals bio levelofeducation identifiers identifier emails instructor groupuser scorer"
+    " studenttoreset externalid profileimage cvv sex studentname"
+)
+_FREE: Final = _words(
+    "body title text feedback feedbacktext overallfeedback essay answer answertext longanswer studentanswer"
+    " savedresponse response responsetext submissiontext submission comment comments commenttext content notetext"
+    " note notes highlightedcontent selectedtext rawtext correctedtext message subject description explanation"
+    " rationale"
+)
+#: Settings of an account that say nothing about who it is: of others, the values before and after go.
+_OPEN_SETTINGS: Final = frozenset(
+    {"language", "pref-lang", "time_zone", "timezone", "account_privacy", "dark-lang", "language_proficiencies"}
+)
+
+_SQUASHED: Final = re.compile(r"[\W_]+")
+# Each starts where a run of its characters starts, so that it reads a text once however long it is.
+_USAGE_KEY: Final = (
+    r"(?:block|asset|lb|lib-block)-?v?1?(?::|%3A)[\w.~-]{1,255}(?:(?:[+:]|%2B|%3A)[\w.~-]{1,255}){0,6}(?:[+]|%2B)type(?:@|%40)[\w.-]+"
+    r"(?:[+]|%2B)block(?:@|%40)[\w.~-]+(?![\w.~@%-])"
+)
+_MAIL: Final = re.compile(
+    rf"({_USAGE_KEY})|(?<![\w.+%'-])[\w.+%'-]+(?:@|%40)(?:[\w-]+\.)+[\w-]+", re.IGNORECASE
+)  # fmt: skip
+_IPV4: Final = re.compile(r"(?<![0-9])[0-9]+(?:\.[0-9]+){3,}")
+_IPV6: Final = re.compile(r"(?<![0-9a-z:])[0-9a-f]{0,4}:[0-9a-f:]*:[0-9a-f:.]*", re.IGNORECASE)
+_PAIR: Final = re.compile(
+    r"((?:pass(?:word|wd|phrase)|csrf|token|secret|session_?id|session_?key|e-?mail|user_?name|user_?id"
+    r"|(?:first|last|full|real)_?name|phone|student_?id)[\w\][.-]{0,40}(?:\\*[\"']|%22)?\s{0,3}(?:[:=]|%3D|%3A)[\s\[]{0,3})"
+    r"(\\*\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s&,;}\"']*)",
+    re.IGNORECASE,
+)
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A user's name, as it may be written, and what stands for it."""
+
+    low: str
+    variants: tuple[str, ...]
+    pattern: re.Pattern[str]
+    mask: str
+
+
+_names: dict[str, _Name] = {}
+_verdicts: dict[str, _Verdict] = {}
+_addresses: dict[str, tuple[str, str]] = {}
+_steps: dict[str, str] = {}
+
+
+def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
+    """Return what may stand in ``event.extra``, None for nothing; ``cut`` in it says that it is not all."""
+    if not payload:
+        return None
+    room = LARGEST_EXTRA - 16  # for the word that it was cut
+    while True:
+        walk = _Walk(_name(username) if username else None, room)
+        extra = walk.mapping(payload, 0, is_free=False)
+        if walk.is_cut:
+            extra["cut"] = True
+        # No character takes more than six bytes, so what is short needs no measuring.
+        if (room - walk.room) * 6 <= LARGEST_EXTRA or len(msgspec.json.encode(extra)) <= LARGEST_EXTRA:
+            return extra or None
+        room //= 2
+
+
+def clean(text: str, username: str) -> str:
+    """Take the event's own name, mails, addresses and secrets out of a text."""
+    return _cleaned(text, _name(username) if username else None)
+
+
+def address(url: str, username: str) -> str:
+    """Return a URL or path without user, query and fragment, with ``*`` for whoever it names or numbers."""
+    found = _addresses.get(url)
+    if found is None:
+        path = _anonymous(url)
+        found = path, path.lower()
+        if len(url) <= _LONGEST_ADDRESS:
+            _remember(_addresses, url, found)
+    path, low = found
+    if not username:
+        return path
+    name = _name(username)
+    return _nameless(path, name, name.mask if name.mask != NAME else "*") if _holds(low, name) else path
+
+
+def fields(payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the distinct paths and JSON types in a scrubbed payload, such as ``("widget.deep[].a", "integer")``."""
+    seen: set[tuple[str, str]] = set()
+    todo: list[tuple[str, Any]] = [("", payload)]
+    visited = 0
+    while todo and visited < _MOST_NODES:
+        path, value = todo.pop()
+        visited += 1
+        if isinstance(value, dict) and value:
+            parts = [(f"{path}.{_step(key)}" if path else _step(key), each) for key, each in value.items()]
+            todo.extend(part for part in reversed(parts[:_MOST_NODES]) if len(part[0]) <= LONGEST_PATH)
+        elif isinstance(value, list) and value and len(path) + 2 <= LONGEST_PATH:
+            todo.extend((f"{path}[]", each) for each in reversed(value[:_MOST_NODES]))
+        elif path and (found := (path, _type(value))) not in seen:
+            seen.add(found)
+            yield found
+            if len(seen) == MOST_FIELDS:
+                return
+
+
+class _Walk:
+    """One way through a payload, as far as there is room; ``room`` counts the least that JSON takes."""
+
+    __slots__ = ("is_cut", "name", "room")
+
+    def __init__(self, name: _Name | None, room: int) -> None:
+        self.name = name
+        self.room = room
+        self.is_cut = False
+
+    def mapping(self, value: dict[str, Any], depth: int, *, is_free: bool) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        tells_person = "setting" in value and str(value["setting"]) not in _OPEN_SETTINGS
+        for key, each in value.items():
+            verdict = _verdicts.get(key) or _verdict(key)
+            if verdict is _Verdict.DENIED or (tells_person and key in {"old", "new"}):
+                continue
+            if self.room <= 0:
+                self.is_cut = True
+                break
+            told = self._key(key, out, depth)
+            out[told] = self.any(each, depth + 1, is_free=is_free or verdict is _Verdict.FREE)
+        return out
+
+    def any(self, value: Any, depth: int, *, is_free: bool) -> Any:
+        if isinstance(value, str):
+            return self._length(value) if is_free else self.text(value, depth)
+        self.room -= 2
+        if isinstance(value, dict | list) and value and depth >= DEEPEST:
+            self.is_cut = True
+            return None
+        if isinstance(value, dict):
+            return self.mapping(value, depth, is_free=is_free)
+        if isinstance(value, list):
+            return self._sequence(value, depth, is_free=is_free)
+        if isinstance(value, int):
+            self.room -= 2
+            return value if -(2**63) <= value < 2**63 else None  # no column holds it
+        if isinstance(value, float):
+            self.room -= 16
+            return value if value - value == 0 else None  # JSON has no infinity
+        return value
+
+    def text(self, value: str, depth: int) -> str:
+        if len(value) > 2 and value[0] in "{[" and depth < DEEPEST and (inner := self._inner(value, depth)) is not None:
+            return inner
+        text = _bounded(value, LONGEST_TEXT, self._clean)
+        self.is_cut |= len(value) > LONGEST_TEXT
+        self.room -= len(text) + 2
+        return text
+
+    def _key(self, key: str, out: dict[str, Any], depth: int) -> str:
+        told = self.text(key, depth)
+        if depth == 0 and told == "cut":
+            told = "cut *"
+        if told != key:  # two names may have become one
+            while told in out:
+                told += "*"
+                self.room -= 1
+        return told
+
+    def _length(self, value: str) -> dict[str, int]:
+        self.room -= 16
+        return {"length": len(value)}
+
+    def _sequence(self, value: list[Any], depth: int, *, is_free: bool) -> list[Any]:
+        out: list[Any] = []
+        for each in value:
+            if self.room <= 0:
+                self.is_cut = True
+                break
+            out.append(self.any(each, depth + 1, is_free=is_free))
+        return out
+
+    def _inner(self, value: str, depth: int) -> str | None:
+        """Return a text that holds JSON with what it holds scrubbed; forms are sent so, and noted as keys even."""
+        try:
+            held = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+        room = self.room
+        scrubbed = msgspec.json.encode(self.any(held, depth + 1, is_free=False)).decode()
+        self.room = min(self.room, room - len(scrubbed))
+        return scrubbed
+
+    def _clean(self, text: str) -> str:
+        return _cleaned(text, self.name)
+
+
+def _cleaned(text: str, name: _Name | None) -> str:
+    # Each test is far cheaper than what it saves.
+    if not text.isascii() and _SURROGATES.search(text):
+        text = _SURROGATES.sub("\ufffd", text)
+    if "=" in text or '":' in text or "':" in text or "%3" in text:
+        text = _PAIR.sub(r"\1*", text)
+    if "@" in text or "%40" in text:
+        text = _MAIL.sub(_mail_mask, text)
+    if text.count(".") >= 3:
+        text = _IPV4.sub(ADDRESS, text)
+    if text.count(":") >= 2:
+        text = _IPV6.sub(_ipv6_mask, text)
+    # Last: the words that stand for the others are no names either.
+    if name is not None and _holds(text.lower(), name):
+        text = _nameless(text, name, name.mask)
+    return text
+
+
+def _bounded(text: str, longest: int, cleaned: Callable[[str], str]) -> str:
+    """Clean and shorten a text; no half of a name is left at its end."""
+    if len(text) <= longest:
+        return cleaned(text)
+    window = longest + 2 * _LONGEST_NAME
+    told = cleaned(text[:window])
+    if len(text) > window:
+        told = told[: max(0, len(told) - _LONGEST_NAME)]
+    return told[:longest]
+
+
+def _mail_mask(found: re.Match[str]) -> str:
+    return found[0] if found[1] else MAIL
+
+
+def _ipv6_mask(found: re.Match[str]) -> str:
+    candidate = found[0].rstrip(".")
+    for text in (candidate, candidate.removesuffix(":")):
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            continue
+        return found[0] if text == "::" else ADDRESS + found[0][len(text) :]
+    return found[0]
+
+
+def _name(username: str) -> _Name:
+    name = _names.get(username)
+    if name is None:
+        name = _made(username)
+        _remember(_names, username, name)
+    return name
+
+
+def _made(username: str) -> _Name:
+    """Return a name with the ways to write it in an address and in JSON."""
+    safe = _SURROGATES.sub("\ufffd", username)
+    written = {username, safe, json.dumps(safe)[1:-1], quote(safe, safe=""), quote_plus(safe)}
+    variants = tuple(sorted(written, key=len, reverse=True))
+    pattern = "|".join(rf"(?<!\w){re.escape(v)}(?!\w)" if len(v) < 3 else re.escape(v) for v in variants)
+    low = username.lower()
+    # What stands for a name must not hold it, nor make it anew together with what is beside it.
+    if low in NAME or any(mark in low for mark in "[]"):
+        mask = next(mark for mark in "*#~^|§¤¦" if mark not in low or mark == "¦")
+    else:
+        mask = NAME
+    return _Name(low, tuple(v.lower() for v in variants), re.compile(pattern, re.IGNORECASE), mask)
+
+
+def _holds(low: str, name: _Name) -> bool:
+    return name.low in low or (len(name.variants) > 1 and any(variant in low for variant in name.variants))
+
+
+def _nameless(text: str, name: _Name, mask: str) -> str:
+    told = name.pattern.sub(lambda _: mask, text)
+    while told != text and name.pattern.search(told):  # a short name may have become a word of its own
+        text, told = told, name.pattern.sub(lambda _: mask, told)
+    # Languages in which a letter is written in more ways than patterns know.
+    return mask if len(name.low) >= 3 and name.low in told.lower() else told
+
+
+def _verdict(key: str) -> _Verdict:
+    squashed = _SQUASHED.sub("", key[:200]).lower()
+    if squashed in _DENIED or _DENIED_PART.search(squashed):
+        # What a form sent as one text is taken apart first.
+        verdict = _Verdict.OPEN if key.startswith(("{", "[")) and '":' in key else _Verdict.DENIED
+    else:
+        verdict = _Verdict.FREE if squashed in _FREE else _Verdict.OPEN
+    if len(key) <= 100:
+        _remember(_verdicts, key, verdict)
+    return verdict
+
+
+#: After these, a segment is a person's name or number, a secret, or the id of something that shows the person.
+_OF_PERSON: Final = _words(
+    "u user users username usernames account accounts profile profiles profile_image profile_images learner"
+    " learners student students preferences certificate certificates xqueue submission_history team_membership activate"
+    " email_confirm password_reset_confirm password_reset_complete unsubscribe optout verify_student confirm"
+    " change_email_confirm anonymous_user_id support enrollment"
+)
+#: Segments that name a thing to do, of whoever does it.
+_OF_NOBODY: Final = _words(
+    "api login logout register settings me course courses session sessions registration password_reset finalize"
+    " history progress search retire deactivate accounts users user upload remove verify confirm recover recovery"
+    " enrollment enrollments course_enrollments lms instructor profile account preferences certificates certificate"
+    " generate manage-user manage_user dashboard student learner student_view index new list create bulk validation"
+    " time_zones data-sharing"
+)
+_VERSION: Final = re.compile(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
+_KEY: Final = re.compile(r"[a-z-]{2,12}-v1(?::|%3a)|i4x(?::|%3a)|[\w.-]+%2f[\w.-]+%2f", re.IGNORECASE)
+_OWNED: Final = re.compile(rf"[^,]*?(?:,|%2c)(?={_KEY.pattern})", re.IGNORECASE)
+_PARAMETER: Final = re.compile(r";[a-z_]{1,40}=[^/]*", re.IGNORECASE)
+_QUERY: Final = re.compile(r"[?#]|%3F|%23", re.IGNORECASE)
+
+
+def _anonymous(url: str) -> str:
+    end = _QUERY.search(url)
+    told = url[: end.start()] if end else url
+    origin, slashes, rest = told.partition("//") if told.startswith("//") or "://" in told[:24] else ("", "", told)
+    host, slash, path = rest.partition("/")
+    if slashes:
+        host = _MAIL.sub("*", host.rpartition("@")[2][:255])
+        return f"{origin}//{host}{_bounded(slash + path, _LONGEST_ADDRESS, _pathless)}"
+    return _bounded(rest, _LONGEST_ADDRESS, _pathless)
+
+
+def _pathless(path: str) -> str:
+    """Return a path with stars for persons."""
+    if ";" in path:
+        path = _PARAMETER.sub("", path)
+    segments = path.split("/")
+    before, is_person = "", False
+    for at, segment in enumerate(segments):
+        if not segment:
+            continue
+        low = segment.lower()
+        told = _ownerless(segment, before)
+        if is_person and told == segment and not _VERSION.fullmatch(low) and not _KEY.match(low):
+            told = segment if low in _OF_NOBODY else "*"
+            is_person = low in _OF_PERSON
+        else:
+            is_person = (is_person and told == segment) or low in _OF_PERSON or low.startswith("student_progress")
+        segments[at], before = told, low
+    return _cleaned("/".join(segments), None).replace(MAIL, "*").replace(ADDRESS, "*")
+
+
+def _ownerless(segment: str, before: str) -> str:
+    """Return a segment without the name before a comma, or the number behind ``progress``."""
+    if before == "progress" and segment.isdigit():
+        return "*"
+    if "," in segment and before in {"enrollment", "bookmarks"}:
+        return "*," + segment.partition(",")[2]
+    owned = _OWNED.match(segment) if "," in segment or "%2" in segment else None
+    return "*," + segment[owned.end() :] if owned else segment
+
+
+_FIELD: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$ -]{0,63}")
+_IDENTIFIER: Final = re.compile(r"[0-9a-f]{16,}|[0-9]{5,}|_[0-9]+_[0-9]+$", re.IGNORECASE)
+
+
+def _step(key: str) -> str:
+    """Return a key as a step of a path; what names one thing among many is a star."""
+    step = _steps.get(key)
+    if step is None:
+        step = key if _FIELD.fullmatch(key) and not _IDENTIFIER.search(key) else "*"
+        if len(key) <= 100:
+            _remember(_steps, key, step)
+    return step
+
+
+_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
+
+
+def _type(value: Any) -> str:
+    return _TYPES.get(type(value), "null")
+
+
+def _remember(memory: dict[str, Any], key: str, value: Any) -> None:
+    if len(memory) >= _REMEMBERED:
+        memory.clear()
+    memory[key] = value
