@@ -30,7 +30,6 @@ _LONGEST_ADDRESS: Final = 2_000
 #: No mail or name is longer: what a limit cuts in two begins within so many characters of it.
 _LONGEST_NAME: Final = 320
 _REMEMBERED: Final = 50_000
-_MOST_NODES: Final = 2_000
 
 
 def _words(text: str) -> frozenset[str]:
@@ -84,6 +83,10 @@ _PAIR: Final = re.compile(
     r"(\\*\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s&,;}\"']*)",
     re.IGNORECASE,
 )
+#: What the searched-for has in its middle: a search for a letter is far faster than one for a class of them.
+_PERHAPS_MAIL: Final = re.compile(rb"@[\w-]+\.")
+_PERHAPS_IPV4: Final = re.compile(rb"\.[0-9]+\.[0-9]+\.")
+_PERHAPS_IPV6: Final = re.compile(rb":(?:[0-9a-f]{1,4}:){6}", re.IGNORECASE)
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -92,6 +95,7 @@ class _Name:
     """A user's name, as it may be written, and what stands for it."""
 
     low: str
+    ascii: bytes
     variants: tuple[str, ...]
     pattern: re.Pattern[str]
     mask: str
@@ -107,9 +111,12 @@ def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
     """Return what may stand in ``event.extra``, None for nothing; ``cut`` in it says that it is not all."""
     if not payload:
         return None
+    name = _name(username) if username else None
+    if _is_harmless(payload, name):
+        return _kept(payload) or None
     room = LARGEST_EXTRA - 16  # for the word that it was cut
     while True:
-        walk = _Walk(_name(username) if username else None, room)
+        walk = _Walk(name, room)
         extra = walk.mapping(payload, 0, is_free=False)
         if walk.is_cut:
             extra["cut"] = True
@@ -139,24 +146,84 @@ def address(url: str, username: str) -> str:
     return _nameless(path, name, name.mask if name.mask != NAME else "*") if _holds(low, name) else path
 
 
-def fields(payload: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def fields(extra: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the distinct paths and JSON types in a scrubbed payload, such as ``("widget.deep[].a", "integer")``."""
-    seen: set[tuple[str, str]] = set()
-    todo: list[tuple[str, Any]] = [("", payload)]
-    visited = 0
-    while todo and visited < _MOST_NODES:
-        path, value = todo.pop()
-        visited += 1
-        if isinstance(value, dict) and value:
-            parts = [(f"{path}.{_step(key)}" if path else _step(key), each) for key, each in value.items()]
-            todo.extend(part for part in reversed(parts[:_MOST_NODES]) if len(part[0]) <= LONGEST_PATH)
-        elif isinstance(value, list) and value and len(path) + 2 <= LONGEST_PATH:
-            todo.extend((f"{path}[]", each) for each in reversed(value[:_MOST_NODES]))
-        elif path and (found := (path, _type(value))) not in seen:
-            seen.add(found)
-            yield found
-            if len(seen) == MOST_FIELDS:
-                return
+    seen: dict[tuple[str, str], None] = {}
+    _collect("", extra, seen)
+    return iter(seen)
+
+
+def _collect(path: str, value: dict[str, Any], seen: dict[tuple[str, str], None]) -> None:
+    """Note the fields of an object; the length of their paths bounds how deep this goes."""
+    for key, each in value.items():
+        step = f"{path}{_steps.get(key) or _step(key)}"
+        found = each
+        while type(found) is list and found and len(step) < LONGEST_PATH:
+            step += "[]"
+            if len(found) > 1:
+                _collect_others(step, found[1:], seen)
+            found = found[0]
+        if len(seen) >= MOST_FIELDS or len(step) > LONGEST_PATH:
+            continue
+        if type(found) is dict and found:
+            _collect(step + ".", found, seen)
+        else:
+            seen[step, _TYPES.get(type(found), "null")] = None
+
+
+def _collect_others(step: str, items: list[Any], seen: dict[tuple[str, str], None]) -> None:
+    """Note the fields of the items of a list but the first."""
+    for each in items:
+        if len(seen) >= MOST_FIELDS or len(step) > LONGEST_PATH:
+            return
+        if type(each) is dict and each:
+            _collect(step + ".", each, seen)
+        elif type(each) is list and each:
+            _collect_others(step + "[]", each, seen)
+        else:
+            seen[step, _TYPES.get(type(each), "null")] = None
+
+
+def _is_harmless(payload: dict[str, Any], name: _Name | None) -> bool:
+    """Say whether no text in it, nor its size, is of any concern: most are so, and only their keys need a look."""
+    try:
+        blob = msgspec.json.encode(payload)
+    except (ValueError, OverflowError, RecursionError):
+        return False
+    # Without these it holds no quoting, no secret beside its name and no text in other writing.
+    if len(blob) > LONGEST_TEXT or b"=" in blob or b"%" in blob or b"\\" in blob or not blob.isascii():
+        return False
+    if name is not None and name.ascii in blob.lower():
+        return False
+    return not (
+        "cut" in payload
+        or b"':" in blob
+        or b"::" in blob
+        or blob.count(b"[") + blob.count(b"{") > DEEPEST
+        or (b"@" in blob and _PERHAPS_MAIL.search(blob))
+        or (blob.count(b".") >= 3 and _PERHAPS_IPV4.search(blob))
+        or (blob.count(b":") >= 7 and _PERHAPS_IPV6.search(blob))
+    )
+
+
+def _kept(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a harmless object holds, but for what is denied."""
+    out: dict[str, Any] = {}
+    for key, each in value.items():
+        verdict = _verdicts.get(key) or _verdict(key)
+        if verdict is _Verdict.OPEN:
+            kind = type(each)
+            out[key] = _kept(each) if kind is dict else _kept_of(each) if kind is list else each
+        elif verdict is _Verdict.FREE:
+            out[key] = _Walk(None, LARGEST_EXTRA).any(each, 0, is_free=True)
+    if "setting" in value and str(value["setting"]) not in _OPEN_SETTINGS:
+        out.pop("old", None)
+        out.pop("new", None)
+    return out
+
+
+def _kept_of(value: list[Any]) -> list[Any]:
+    return [_kept(each) if type(each) is dict else _kept_of(each) if type(each) is list else each for each in value]
 
 
 class _Walk:
@@ -312,7 +379,8 @@ def _made(username: str) -> _Name:
         mask = next(mark for mark in "*#~^|§¤¦" if mark not in low or mark == "¦")
     else:
         mask = NAME
-    return _Name(low, tuple(v.lower() for v in variants), re.compile(pattern, re.IGNORECASE), mask)
+    ascii_low = low.encode() if username.isascii() else b""  # empty: it is found in anything, and looked for in full
+    return _Name(low, ascii_low, tuple(v.lower() for v in variants), re.compile(pattern, re.IGNORECASE), mask)
 
 
 def _holds(low: str, name: _Name) -> bool:
@@ -417,10 +485,6 @@ def _step(key: str) -> str:
 
 
 _TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
-
-
-def _type(value: Any) -> str:
-    return _TYPES.get(type(value), "null")
 
 
 def _remember(memory: dict[str, Any], key: str, value: Any) -> None:
