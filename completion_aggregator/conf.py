@@ -30,6 +30,7 @@ _API: Final = "The REST API"
 _WHERE: Final = "Where courses come from"
 _MEMORY: Final = "What is kept in memory"
 _MONITORS: Final = "Monitors"
+_TRACKING: Final = "Tracking logs"
 
 SETTINGS: Final[dict[str, Setting]] = {
     "BLOCK_TYPES": Setting(
@@ -123,6 +124,31 @@ SETTINGS: Final[dict[str, Setting]] = {
         _MONITORS, 0, "A port on which each Celery worker answers Prometheus, for whoever reaches it; `0`: none."
     ),
     "WORKER_METRICS_ADDRESS": Setting(_MONITORS, "127.0.0.1", "The address of that port; `0.0.0.0`: all there are."),
+    "TRACKING_STORE": Setting(
+        _TRACKING, "", "The folder of the tables that tracking logs become; none: `tracking` in the site's folder."
+    ),
+    "TRACKING_PRIVATE_STORE": Setting(
+        _TRACKING,
+        "",
+        "The folder of the tables that say who; none: beside the store, under its name with `-private` behind it.",
+    ),
+    "TRACKING_KEYS": Setting(
+        _TRACKING,
+        "",
+        "The file of the keys that make names into pseudonyms; none: beside the store, under its name with"
+        " `-keys.json` behind it. Keep a copy elsewhere.",
+    ),
+    "TRACKING_COUNTRIES": Setting(
+        _TRACKING, "", "A database of the countries of addresses, in the form of MaxMind (`.mmdb`); none: no countries."
+    ),
+    "TRACKING_KEEP_TEXT": Setting(
+        _TRACKING,
+        default=False,
+        meaning="Keep the text of discussions and open responses, in the private store.",
+    ),
+    "TRACKING_KEEP_RAW": Setting(
+        _TRACKING, default=False, meaning="Keep each event as it was written, in the private store."
+    ),
 }
 
 DEFAULTS: Final[dict[str, Any]] = {name: each.default for name, each in SETTINGS.items()}

@@ -47,6 +47,12 @@ IN_YAML: dict[str, tuple[str, object]] = {
     "METRICS_FOR_STAFF": ("true", True),
     "WORKER_METRICS_PORT": ("9101", 9101),
     "WORKER_METRICS_ADDRESS": ("0.0.0.0", "0.0.0.0"),
+    "TRACKING_STORE": ("/srv/tracking", "/srv/tracking"),
+    "TRACKING_PRIVATE_STORE": ("/srv/private", "/srv/private"),
+    "TRACKING_KEYS": ("/etc/keys.json", "/etc/keys.json"),
+    "TRACKING_COUNTRIES": ("/srv/countries.mmdb", "/srv/countries.mmdb"),
+    "TRACKING_KEEP_TEXT": ("true", True),
+    "TRACKING_KEEP_RAW": ("true", True),
 }
 
 

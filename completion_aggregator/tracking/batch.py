@@ -67,5 +67,5 @@ class Batch:
 
 
 #: Takes what it knows out of the payload of an event, adds rows to the batch, and returns the usage key of the block,
-#: or "". What is left in the payload is scrubbed and kept in ``event.extra``. Called as ``transform(action, payload, batch)``.
+#: or "". What is left in the payload is scrubbed and kept in ``event.extra``. Called with action, payload, batch.
 Transform = Callable[[str, dict[str, Any], Batch], str]

@@ -1,6 +1,6 @@
 """The tables, each column once: Parquet, DuckDB, ClickHouse and the reference page are made from what stands here.
 
-Times are UTC in microseconds. Positions and durations are seconds, points are as the platform gives them. Absent is NULL.
+Times are UTC in microseconds. Positions and durations are seconds, points as the platform gives them. Absent is NULL.
 """
 
 from dataclasses import dataclass
@@ -72,8 +72,8 @@ EVENT: Final = _of_events(
     Column(
         "time_quality",
         _TERM,
-        "`ok`; `prefix`: taken from the line's prefix; `neighbour`: of the event before; `outside`: the clock was wrong;"
-        " `unreadable`. Of the last two, `time` is the log's day, and `extra.time` is what was written.",
+        "`ok`; `prefix`: taken from the line's prefix; `neighbour`: of the event before; `outside`: the clock was"
+        " wrong; `unreadable`. Of the last two, `time` is the log's day, and `extra.time` is what was written.",
     ),
     Column("name", _TERM, "The event's name; of implicit events the kind of address, such as `/courses/*/xblock/*`."),
     Column("family", _TERM, "Which table has its fields, or what it is about."),
@@ -88,7 +88,9 @@ EVENT: Final = _of_events(
     Column("path", _TERM, "Path of the request, without query, and with learners' names and numbers taken out."),
     Column("page", _TERM, "Page that the browser was on, likewise."),
     Column("load", _INTEGER, "The load that brought it (table `load`)."),
-    Column("extra", _TEXT, "JSON object of what no column holds, without names, addresses and free text; NULL: nothing."),
+    Column(
+        "extra", _TEXT, "JSON object of what no column holds, without names, addresses and free text; NULL: nothing."
+    ),
 )
 
 VIDEO: Final = _of_events(
@@ -152,7 +154,9 @@ ASSESSMENT: Final = _of_events(
     "assessment",
     "step of an open response or peer assessment",
     _BLOCK,
-    Column("action", _TERM, "Such as `submit`, `save`, `peer`, `self`, `staff`, `get`, `feedback`, `upload`, `training`."),
+    Column(
+        "action", _TERM, "Such as `submit`, `save`, `peer`, `self`, `staff`, `get`, `feedback`, `upload`, `training`."
+    ),
     Column("submission", _TERM, "Submission's id."),
     Column("attempt", _INTEGER, "Number of the attempt."),
     Column("scorer", _ID, "Keyed pseudonym of who scored."),
@@ -240,19 +244,201 @@ PERSON: Final = Table(
     ),
     is_private=True,
 )
+_ACCOUNT_FIELDS: Final = (
+    *("username", "name", "email", "mailing_address", "city", "country", "gender", "year_of_birth"),
+    *("level_of_education", "goals", "honor_code", "terms_of_service", "course", "enrollment_action", "receive_emails"),
+)
+
+
+EVENT: Final = _of_events(
+    "event",
+    "distinct event",
+    Column(
+        "time_quality",
+        _TERM,
+        "`ok`; `prefix`: taken from the line's prefix; `neighbour`: of the event before; `outside`: the clock was"
+        " wrong; `unreadable`. Of the last two, `time` is the log's day, and `extra.time` is what was written.",
+    ),
+    Column("name", _TERM, "The event's name; of implicit events the kind of address, such as `/courses/*/xblock/*`."),
+    Column("family", _TERM, "Which table has its fields, or what it is about."),
+    Column("source", _TERM, "`browser`, `mobile`, `server` or `task`."),
+    Column("by_learner", _FLAG, "Whether a learner's own act made it."),
+    Column("org", _TERM, "Organization of the course."),
+    _BLOCK,
+    Column("session", _ID, "Keyed pseudonym of the session."),
+    Column("country", _TERM, "ISO 3166 code of the address's country, where the site has a database of them."),
+    Column("agent", _TERM, "The browser or app, in its own words."),
+    Column("host", _TERM, "Host that answered."),
+    Column("path", _TERM, "Path of the request, without query, and with learners' names and numbers taken out."),
+    Column("page", _TERM, "Page that the browser was on, likewise."),
+    Column("load", _INTEGER, "The load that brought it (table `load`)."),
+    Column(
+        "extra", _TEXT, "JSON object of what no column holds, without names, addresses and free text; NULL: nothing."
+    ),
+)
+
+VIDEO: Final = _of_events(
+    "video",
+    "video event",
+    _BLOCK,
+    _action("load play pause stop seek speed transcript captions complete bumper"),
+    Column("position_s", _NUMBER, "Where the video stood, seconds."),
+    Column("duration_s", _NUMBER, "Length of the video, seconds."),
+    Column("from_s", _NUMBER, "Seek: from where, seconds."),
+    Column("to_s", _NUMBER, "Seek: to where, seconds."),
+    Column("speed_from", _NUMBER, "Speed before, 1 is normal."),
+    Column("speed_to", _NUMBER, "Speed after."),
+    Column("seek_kind", _TERM, "What was used to seek; transcript and captions: `show` or `hide`."),
+)
+ATTEMPT: Final = _of_events(
+    "attempt",
+    "problem event",
+    _BLOCK,
+    _action("submit graded save show answer_shown reset rescore fail hint"),
+    Column("attempt", _INTEGER, "Number of the attempt, from 1."),
+    Column("success", _FLAG, "Whether all of it was correct."),
+    Column("earned", _NUMBER, "Points."),
+    Column("possible", _NUMBER, "Points that there are."),
+    Column("old_earned", _NUMBER, "Points before rescoring."),
+    Column("old_possible", _NUMBER, "Points that there were before rescoring."),
+    Column("reason", _TERM, "Why it failed, or was reset or rescored."),
+)
+RESPONSE: Final = _of_events(
+    "response",
+    "answer to a part of a problem",
+    _BLOCK,
+    Column("part", _TERM, "Name of the input field, such as `<id>_2_1`."),
+    Column("seat", _TERM, "`given`: in this event; `before`: the state that it found; `saved`: saved, not submitted."),
+    Column("answer", _TEXT, "The answer; several choices as a JSON list."),
+    Column("input_type", _TERM, "Such as `choicegroup`."),
+    Column("correct", _TERM, "`correct`, `incorrect`, `partially-correct` or `queued`."),
+    Column("points", _NUMBER, "Points given."),
+    Column("hint", _TEXT, "Hint that was shown."),
+    Column("message", _TEXT, "Message of the grader."),
+    Column("seed", _INTEGER, "Seed of a randomized problem."),
+    Column("done", _FLAG, "Whether the problem had been submitted."),
+)
+NAVIGATION: Final = _of_events(
+    "navigation",
+    "step to another place: sequence, link, book, page, search",
+    _BLOCK,
+    Column("action", _TERM, "Such as `goto`, `next`, `prev`, `tab`, `link`, `outline`, `close`, `book`, `bookmark`."),
+    Column("from_pos", _NUMBER, "Position before, from 1; of books the page."),
+    Column("to_pos", _NUMBER, "Position after."),
+    Column("tabs", _INTEGER, "How many positions there are."),
+    Column("target", _TERM, "Where it leads: an address without query, or a place in a book."),
+)
+ENROLLMENT: Final = _of_events(
+    "enrollment",
+    "change of an enrollment",
+    _action("on off mode"),
+    Column("mode", _TERM, "Such as `audit` or `verified`."),
+)
+ASSESSMENT: Final = _of_events(
+    "assessment",
+    "step of an open response or peer assessment",
+    _BLOCK,
+    Column(
+        "action", _TERM, "Such as `submit`, `save`, `peer`, `self`, `staff`, `get`, `feedback`, `upload`, `training`."
+    ),
+    Column("submission", _TERM, "Submission's id."),
+    Column("attempt", _INTEGER, "Number of the attempt."),
+    Column("scorer", _ID, "Keyed pseudonym of who scored."),
+    Column("score_type", _TERM, "`PE`: peer, `SE`: self, `ST`: staff."),
+    Column("text_length", _INTEGER, "Characters of what was written; the text itself is private."),
+)
+ASSESSMENT_PART: Final = _of_events(
+    "assessment_part",
+    "criterion of an assessment",
+    _BLOCK,
+    Column("submission", _TERM, "Submission's id."),
+    Column("criterion", _TERM, "Criterion's name."),
+    Column("option", _TERM, "Option chosen."),
+    Column("points", _NUMBER, "Points of the option."),
+    Column("possible", _NUMBER, "Points that the criterion has."),
+)
+FORUM: Final = _of_events(
+    "forum",
+    "event of the discussions",
+    Column("action", _TERM, "Such as `view`, `create`, `edit`, `delete`, `vote`, `search`, `follow`, `report`, `pin`."),
+    Column("level", _TERM, "`thread`, `response` or `comment`."),
+    Column("item", _TERM, "Id of the post."),
+    Column("parent", _TERM, "Id of the post that it answers."),
+    Column("topic", _TERM, "Id of the topic."),
+    Column("body_length", _INTEGER, "Characters of the post; the text itself is private."),
+    Column("query", _TEXT, "What was searched for, without the searcher's own name."),
+    Column("results", _INTEGER, "How many were found."),
+)
+GROUPING: Final = _of_events(
+    "grouping",
+    "event of a cohort, partition, split test or team",
+    Column("action", _TERM, "Such as `cohort_added`, `assigned`, `rendered`, `team_joined`."),
+    Column("group_id", _TERM, "Group, cohort or team."),
+    Column("group_name", _TERM, "Its name."),
+    Column("partition_id", _TERM, "Partition of a split test."),
+    Column("partition_name", _TERM, "Its name."),
+    _BLOCK,
+)
+PROGRESS: Final = _of_events(
+    "progress",
+    "grade, completion or certificate",
+    Column("kind", _TERM, "`completion`, `problem`, `subsection`, `course`, `certificate`."),
+    _BLOCK,
+    Column("earned", _NUMBER, "Points; of a completion 0 to 1."),
+    Column("possible", _NUMBER, "Points that there are."),
+    Column("ratio", _NUMBER, "0 to 1."),
+    Column("letter", _TERM, "Letter grade."),
+    Column("passed", _FLAG, "Whether it is a pass."),
+)
+COPY: Final = Table(
+    "copy",
+    "event met again",
+    (
+        COMMON[0],
+        Column("time", _TIME, "When it happened."),
+        Column("source", _INTEGER, "The file content in which it stood (table `source`)."),
+        Column("offset", _INTEGER, "Where in it, bytes from the start."),
+        Column("load", _INTEGER, "The load that met it."),
+    ),
+)
+
+EVENT_PRIVATE: Final = Table(
+    "event_private",
+    "event that says who or where from",
+    (
+        COMMON[0],
+        COMMON[1],
+        Column("ip", _TERM, "Address of the client."),
+        Column("username", _TERM, "As written in the event."),
+        Column("session", _TERM, "As written in the event."),
+        Column("raw", _TEXT, "The whole object, where the site keeps it (`--keep-raw`)."),
+    ),
+    is_private=True,
+)
+PERSON: Final = Table(
+    "person",
+    "name or number under which a person was seen in a load",
+    (
+        Column("person", _ID, "The pseudonym in the open tables."),
+        Column("user_id", _INTEGER, "The platform's number of the user."),
+        Column("username", _TERM, "The platform's name of the user."),
+        Column("first", _TIME, "First seen."),
+        Column("time", _TIME, "Last seen."),
+        Column("legacy", _TERM, "Old hash of the name (`--legacy-anon-id`)."),
+    ),
+    is_private=True,
+)
+_ACCOUNT_FIELDS: Final = tuple(
+    "username name email mailing_address city country gender year_of_birth level_of_education goals honor_code"
+    " terms_of_service course enrollment_action receive_emails".split()
+)
 ACCOUNT: Final = Table(
     "account",
     "form of a new account",
     (
         COMMON[0],
         COMMON[1],
-        *(
-            Column(name, _TEXT, f"Field `{name}` of the form.")
-            for name in (
-                "username name email mailing_address city country gender year_of_birth level_of_education goals"
-                " honor_code terms_of_service course enrollment_action receive_emails"
-            ).split()
-        ),
+        *(Column(name, _TEXT, f"Field `{name}` of the form.") for name in _ACCOUNT_FIELDS),
     ),
     is_private=True,
 )

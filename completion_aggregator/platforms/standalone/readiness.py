@@ -3,6 +3,7 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from django.conf import settings
 from django.core.management import call_command, get_commands
@@ -11,6 +12,10 @@ from django.db.migrations.executor import MigrationExecutor
 
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.platforms.standalone.database import DEFAULT_NAME, SQLITE, shown
+
+
+#: Commands whose tables are not in the site's database.
+_APART: Final = frozenset({"tracking"})
 
 
 class DatabaseNotReady(CompletionAggregatorError):
@@ -22,7 +27,7 @@ def prepare_database(command: str) -> None:
 
     Raises DatabaseNotReady. Commands that are not ours find out for themselves.
     """
-    ours = str(get_commands().get(command, "")).startswith("completion_aggregator")
+    ours = str(get_commands().get(command, "")).startswith("completion_aggregator") and command not in _APART
     if (ours or command == "migrate") and _is_default() and not (file := _file()).exists():
         # For its owner alone, wherever the home is; SQLite gives the files beside it the same mode.
         file.touch(mode=0o600)

@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "completion",
     "completion_aggregator",
     "completion_aggregator.platforms.standalone",
+    "completion_aggregator.tracking",
 ]
 # Without its tracker, edx-completion ends in a KeyError after a completion is saved.
 EVENT_TRACKING_ENABLED = True

@@ -1,0 +1,289 @@
+"""A full batch as Arrow columns: times parsed, days told, rows of copies left out, all for many rows at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from completion_aggregator.tracking import tables
+from completion_aggregator.tracking.tables import Kind, Table
+from completion_aggregator.tracking.transform import EVENT_ROW, Transform, with_time
+
+Days = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+
+DAY: Final = 86_400_000_000  # microseconds
+NO_DAY: Final = np.iinfo(np.int32).min  # of an event that has no time of its own
+#: A time further from the log's day than this was written by a clock that is wrong.
+BEFORE_LOG, AFTER_LOG = 400, 2  # days
+
+_TIME: Final = pa.timestamp("us", tz="UTC")
+_TYPES: Final = {
+    Kind.ID: pa.binary(16),
+    Kind.TIME: _TIME,
+    Kind.TERM: pa.string(),
+    Kind.TEXT: pa.string(),
+    Kind.INTEGER: pa.int64(),
+    Kind.NUMBER: pa.float64(),
+    Kind.FLAG: pa.bool_(),
+}
+_SHARED: Final = tuple(column.name for column in tables.COMMON)
+_PARSED: Final = frozenset({"offset", "digest", "time", "time_quality", "extra"})
+_AT: Final = {name: number for number, name in enumerate(EVENT_ROW)}
+
+
+def schema_of(table: Table) -> pa.Schema:
+    """Return the Arrow schema of a table."""
+    return pa.schema([(column.name, _TYPES[column.kind]) for column in table.columns])
+
+
+@dataclass(slots=True)
+class Segment:
+    """The rows of a batch that came from one file: from which row on, and what is known of the file."""
+
+    source: int
+    log_day: date | None
+    first_row: int
+    first_refused: int
+    lines: int = 0
+    blank: int = 0
+    joined: int = 0
+    repaired: int = 0
+
+
+@dataclass
+class Columns:
+    """The columns of a batch, before copies are left out."""
+
+    load: int
+    segments: Sequence[Segment]
+    events: dict[str, Any]
+    typed: dict[str, list[tuple[Any, ...]]]
+    quarantine: list[tuple[int, int, str, str]]
+    #: The ids as two columns of 64 bits.
+    ids: npt.NDArray[np.uint64]
+    #: The day of the partition, and the day that the event's own time says or ``NO_DAY``.
+    days: Days
+    own_days: Days
+    #: Microseconds since 1970.
+    times: npt.NDArray[np.int64]
+
+    @cached_property
+    def source_of_row(self) -> npt.NDArray[np.int64]:
+        """The source of each event."""
+        return _spread([s.source for s in self.segments], [s.first_row for s in self.segments], len(self.days))
+
+    def pieces(self, copies: Flags) -> Iterator[tuple[str, int, pa.Table]]:
+        """Yield table, day and rows of all that is to be written; *copies* tells which events were met before."""
+        kept = np.flatnonzero(~copies)
+        yield from _by_day("event", self._event_table(kept), self.days[kept])
+        yield from _by_day("event_private", self._private_table(kept), self.days[kept])
+        for name, rows in self.typed.items():
+            if rows:
+                yield from self._typed_pieces(tables.TABLES[name], rows, copies)
+        if copies.any():
+            found = np.flatnonzero(copies)
+            yield from _by_day("copy", self._copy_table(found), self.days[found])
+        if self.quarantine:
+            yield from self._quarantine_pieces()
+
+    def people(self, copies: Flags) -> pa.Table:
+        """Return who was seen, with the first and the last time."""
+        kept = pa.array(np.flatnonzero(~copies))
+        names = ("person", "user_id", "username", "time")
+        seen = pa.table({name: self.events[name] for name in names}).take(kept)
+        return (
+            seen.filter(pc.is_valid(seen["person"]))
+            .group_by(list(names[:3]))
+            .aggregate([("time", "min"), ("time", "max")])
+        )
+
+    def _event_table(self, kept: npt.NDArray[np.int64]) -> pa.Table:
+        wanted = schema_of(tables.EVENT)
+        load = pa.array(np.full(len(self.days), self.load, np.int64))
+        whole = pa.table([load if name == "load" else self.events[name] for name in wanted.names], schema=wanted)
+        return whole if len(kept) == len(self.days) else whole.take(pa.array(kept))
+
+    def _private_table(self, kept: npt.NDArray[np.int64]) -> pa.Table:
+        events = self.events
+        columns = [
+            events["event_id"],
+            events["time"],
+            events["ip"],
+            events["username"],
+            events["raw_session"],
+            events["raw"],
+        ]
+        whole = pa.table(columns, schema=schema_of(tables.EVENT_PRIVATE))
+        return whole if len(kept) == len(self.days) else whole.take(pa.array(kept))
+
+    def _typed_pieces(
+        self, table: Table, rows: list[tuple[Any, ...]], copies: Flags
+    ) -> Iterator[tuple[str, int, pa.Table]]:
+        columns = list(zip(*rows, strict=True))
+        of_event = np.array(columns[0], np.int64)
+        wanted = schema_of(table)
+        shared = [name for name in wanted.names if name in _SHARED]
+        at = pa.array(of_event)
+        arrays = [self.events[name].take(at) for name in shared]
+        arrays += [
+            array_of(values, wanted.field(name).type) for name, values in zip(table.own, columns[1:], strict=True)
+        ]
+        whole = pa.table(arrays, schema=wanted)
+        kept = ~copies[of_event]
+        if not kept.all():
+            whole, of_event = whole.filter(pa.array(kept)), of_event[kept]
+        yield from _by_day(table.name, whole, self.days[of_event])
+
+    def _copy_table(self, found: npt.NDArray[np.int64]) -> pa.Table:
+        at, events = pa.array(found), self.events
+        columns = [
+            events["event_id"].take(at),
+            events["time"].take(at),
+            pa.array(self.source_of_row[found]),
+            pa.array(np.asarray(events["offset"])[found]),
+            pa.array(np.full(len(found), self.load, np.int64)),
+        ]
+        return pa.table(columns, schema=schema_of(tables.COPY))
+
+    def _quarantine_pieces(self) -> Iterator[tuple[str, int, pa.Table]]:
+        firsts = [each.first_refused for each in self.segments]
+        rows = len(self.quarantine)
+        sources = _spread([each.source for each in self.segments], firsts, rows)
+        days = _spread([_day_number(each.log_day) for each in self.segments], firsts, rows)
+        offsets, lengths, reasons, texts = zip(*self.quarantine, strict=True)
+        table = pa.table(
+            [
+                pa.array(days * DAY, pa.int64()).cast(_TIME),
+                pa.array(sources),
+                pa.array(offsets, pa.int64()),
+                pa.array(lengths, pa.int64()),
+                pa.array(reasons, pa.string()),
+                pa.array(texts, pa.string()),
+                pa.array(np.full(rows, self.load, np.int64)),
+            ],
+            schema=schema_of(tables.QUARANTINE),
+        )
+        yield from _by_day("quarantine", table, days.astype(np.int32))
+
+
+def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> Columns:
+    """Return the batch that *transform* holds as columns. Segments without a log day are given one."""
+    rows = list(zip(*transform.events, strict=True)) or [()] * len(EVENT_ROW)
+    texts = rows[_AT["time"]]
+    written = _times(texts)
+    _date_logs(segments, written)
+    log_days = _spread([_day_number(s.log_day) for s in segments], [s.first_row for s in segments], len(texts))
+    readable = ~np.isnat(written.astype("datetime64[us]"))
+    own_days = np.where(readable, written // DAY, NO_DAY)
+    right = readable & (own_days >= log_days - BEFORE_LOG) & (own_days <= log_days + AFTER_LOG)
+    times = np.where(right, written, log_days * DAY)
+    events: dict[str, Any] = {
+        name: array_of(rows[at], _type_of(name)) for name, at in _AT.items() if name not in _PARSED
+    }
+    events["time"] = pa.array(times, pa.int64()).cast(_TIME)
+    events["offset"] = rows[_AT["offset"]]
+    digests = np.frombuffer(b"".join(rows[_AT["digest"]]), np.uint8).reshape(-1, 32)[:, :16]
+    ids = np.ascontiguousarray(digests)
+    events["event_id"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(ids), [None, pa.py_buffer(ids)])
+    quality, extra = _told(rows, np.flatnonzero(~right), readable)
+    events["time_quality"], events["extra"] = array_of(quality, pa.string()), array_of(extra, pa.string())
+    return Columns(
+        load=load,
+        segments=segments,
+        events=events,
+        typed={each.name: getattr(transform.rows, each.name) for each in (*tables.TYPED, tables.ACCOUNT, tables.TEXT)},
+        quarantine=transform.quarantine,
+        ids=ids.view(">u8").astype(np.uint64),
+        days=(times // DAY).astype(np.int32),
+        own_days=own_days.astype(np.int32),
+        times=times,
+    )
+
+
+def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return *values* as an array; one that is not of the kind becomes NULL."""
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return pa.array([_fitting(value, kind) for value in values], kind)
+
+
+def _fitting(value: Any, kind: pa.DataType) -> Any:
+    try:
+        pa.array([value], kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return None
+    return value
+
+
+def _type_of(name: str) -> pa.DataType:
+    found = {"user_id": pa.int64(), "person": pa.binary(16), "session": pa.binary(16), "by_learner": pa.bool_()}
+    return found.get(name, pa.string())
+
+
+def _times(texts: Sequence[str | None]) -> npt.NDArray[np.int64]:
+    """Return microseconds since 1970; NaT where there is none, or what looks like a time is none."""
+    try:
+        found = pa.array(texts, pa.string()).cast(_TIME)
+    except pa.ArrowInvalid:
+        moments = [_moment(text) for text in texts]
+        found = pa.array(moments, _TIME)
+    plain = found.cast(pa.int64()).fill_null(np.iinfo(np.int64).min)
+    result: npt.NDArray[np.int64] = plain.to_numpy(zero_copy_only=False)
+    return result
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def _date_logs(segments: Sequence[Segment], written: npt.NDArray[np.int64]) -> None:
+    ends = [*(each.first_row for each in segments[1:]), len(written)]
+    for segment, end in zip(segments, ends, strict=True):
+        if segment.log_day is None:
+            times = written[segment.first_row : end]
+            times = times[times > np.iinfo(np.int64).min][:1000]
+            middle = int(np.sort(times)[len(times) // 2]) if len(times) else 0
+            segment.log_day = date.fromordinal(date(1970, 1, 1).toordinal() + middle // DAY)
+
+
+def _told(
+    rows: list[tuple[Any, ...]], wrong: npt.NDArray[np.int64], readable: Flags
+) -> tuple[Sequence[str], Sequence[str | None]]:
+    """Return the columns ``time_quality`` and ``extra``, which say so where a time is wrong."""
+    if not len(wrong):
+        return rows[_AT["time_quality"]], rows[_AT["extra"]]
+    quality, extra, texts = list(rows[_AT["time_quality"]]), list(rows[_AT["extra"]]), rows[_AT["time"]]
+    for row in wrong:
+        quality[row] = "outside" if readable[row] else "unreadable"
+        if texts[row]:
+            extra[row] = with_time(extra[row], texts[row])
+    return quality, extra
+
+
+def _by_day(name: str, table: pa.Table, days: Days) -> Iterator[tuple[str, int, pa.Table]]:
+    found = np.unique(days)
+    if len(found) == 1:
+        yield name, int(found[0]), table
+        return
+    for day in found:
+        yield name, int(day), table.take(pa.array(np.flatnonzero(days == day)))
+
+
+def _spread(values: Sequence[int], firsts: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
+    """Return an array of *rows* values, each from its first row on."""
+    return np.repeat(np.array(values, np.int64), np.diff([*firsts, rows]))
+
+
+def _day_number(day: date | None) -> int:
+    return 0 if day is None else day.toordinal() - date(1970, 1, 1).toordinal()

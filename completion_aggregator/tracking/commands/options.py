@@ -1,0 +1,87 @@
+"""Options that several commands have, spelled alike in all, and what they mean."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from django.conf import settings as django_settings
+
+from completion_aggregator.conf import setting
+from completion_aggregator.tracking.load import Settings
+from completion_aggregator.tracking.store import Store
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
+
+_STORE: Final = "tracking"
+
+
+def add_parser(commands: "Subparsers", name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
+    """Add the parser of a command."""
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add what says which store is meant."""
+    parser.add_argument("--store", type=Path, metavar="DIR", help="the store (default: that of the site's settings)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+
+
+def store_of(options: argparse.Namespace) -> Store:
+    """Return the store that is meant, whether or not it exists."""
+    folder = options.store or _path("TRACKING_STORE") or _home() / _STORE
+    private = None if options.store else _path("TRACKING_PRIVATE_STORE")
+    keys = None if options.store else _path("TRACKING_KEYS")
+    beside = folder.parent / folder.name
+    return Store(
+        folder.absolute(),
+        (private or beside.with_name(f"{folder.name}-private")).absolute(),
+        (keys or beside.with_name(f"{folder.name}-keys.json")).absolute(),
+    )
+
+
+def opened_store(options: argparse.Namespace) -> Store:
+    """Return the store that is meant. Raises NoStore, or an error where its keys are not those it was begun with."""
+    store = store_of(options)
+    with store.reading():
+        pass
+    _ = store.keys
+    return store
+
+
+def load_settings(store: Store, options: argparse.Namespace) -> Settings:
+    """Return what decides how lines become rows."""
+    return Settings(
+        roots=store.roots,
+        keys=store.keys,
+        countries=_path("TRACKING_COUNTRIES"),
+        keeps_text=options.keep_text or setting("TRACKING_KEEP_TEXT"),
+        keeps_raw=options.keep_raw or setting("TRACKING_KEEP_RAW"),
+        legacy_ids=options.legacy_anon_id,
+    )
+
+
+def cores() -> int:
+    """Return how many processes this one may keep busy."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _path(name: str) -> Path | None:
+    given = setting(name)
+    return Path(given) if given else None
+
+
+def _home() -> Path:
+    return Path(getattr(django_settings, "HOME", None) or Path.cwd())

@@ -1,0 +1,217 @@
+"""The content of a file: unpacked, hashed, and in lines; its name, its place and gzip do not count.
+
+A gzip file may have several members, padding and trash behind them, or be cut: what can be unpacked is taken, and what
+was wrong is said.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from isal import igzip_lib, isal_zlib
+
+from completion_aggregator.tracking.errors import Unreadable
+from completion_aggregator.tracking.lines import LONGEST_LINE
+
+BLOCK: Final = 4 * 2**20
+_PACKED_BLOCK: Final = 2**20
+_MAGIC: Final = b"\x1f\x8b\x08"
+_GZIP: Final = 31  # window bits: expect gzip's header
+#: The head of a content: its first bytes up to the end of the first line, which stay as they are while a log grows.
+_LONGEST_HEAD: Final = 2**16
+_BEGIN: Final = 4096
+
+
+class Content:
+    """The plain bytes of a file, read once from the start.
+
+    ``damage`` says what was wrong with its packing, ``packed_bytes`` how many were read from the file itself. Whatever
+    reads raises Unreadable where the file cannot be read on.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.damage = ""
+        self.is_packed = False
+        self.packed_bytes = self._reported = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield blocks of plain bytes."""
+        first = self._more()
+        self.is_packed = first.startswith(_MAGIC)
+        yield from self._unpacked(first) if self.is_packed else self._plain(first)
+
+    def packed_blocks(self) -> Iterator[bytes]:
+        """Yield the bytes of the file as they are."""
+        yield from self._plain(self._more())
+
+    def _plain(self, block: bytes) -> Iterator[bytes]:
+        while block:
+            yield block
+            block = self._more()
+
+    def _unpacked(self, data: bytes) -> Iterator[bytes]:
+        member = isal_zlib.decompressobj(_GZIP)
+        while data:
+            try:
+                plain = member.decompress(data, BLOCK)
+            except igzip_lib.IsalError as error:
+                self.damage = f"gzip: {error}"
+                data, member = self._next_member(data[1:]), isal_zlib.decompressobj(_GZIP)
+                continue
+            if plain:
+                yield plain
+            if member.eof:
+                data = self._behind(member.unused_data)
+                member = isal_zlib.decompressobj(_GZIP)
+            else:
+                data = member.unconsumed_tail or self._more()
+                if not data:
+                    self.damage = self.damage or "gzip: cut"
+
+    def _behind(self, data: bytes) -> bytes:
+        """Return what follows a member: another one, after padding of zeros, or nothing."""
+        data = data.lstrip(b"\0") or self._more()
+        while data and not data.strip(b"\0"):
+            data = self._more()
+        data = data.lstrip(b"\0")
+        while 0 < len(data) < len(_MAGIC) and (more := self._more()):
+            data += more
+        if data and not data.startswith(_MAGIC):
+            self.damage = "gzip: trash behind it"
+            return self._next_member(data)
+        return data
+
+    def _next_member(self, data: bytes) -> bytes:
+        """Return what begins with the next member, wherever it is."""
+        while data:
+            found = data.find(_MAGIC)
+            if found >= 0:
+                return data[found:]
+            more = self._more()
+            data = data[-2:] + more if more else b""
+        return b""
+
+    def _more(self) -> bytes:
+        try:
+            data = self._stream.read(_PACKED_BLOCK)
+        except (OSError, EOFError) as error:
+            raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
+        self.packed_bytes += len(data)
+        return data
+
+    def advanced(self) -> int:
+        """Return how many bytes of the file were read since this was last asked."""
+        advanced, self._reported = self.packed_bytes - self._reported, self.packed_bytes
+        return advanced
+
+
+def head_of(block: bytes) -> bytes:
+    """Return the SHA-256 of the first line in the first block of a content."""
+    end = block.find(b"\n", 0, _LONGEST_HEAD)
+    return hashlib.sha256(block[: end if end >= 0 else _LONGEST_HEAD]).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A line that is too long to be taken: its first bytes, and how many there are."""
+
+    begin: bytes
+    length: int
+
+
+class Lines:
+    """The whole lines of a content from *start* on, in lists, without their ends.
+
+    ``length`` bytes were handed out or skipped so far, ``rest`` is the line without an end behind them.
+    """
+
+    def __init__(self, content: Content, start: int = 0, *, longest: int = LONGEST_LINE) -> None:
+        self._blocks = content.blocks()
+        self._start, self._longest = start, longest
+        self._hash = hashlib.sha256()
+        self.length = 0
+        self.rest = b""
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the first ``length`` bytes."""
+        return self._hash.digest()
+
+    def take_rest(self) -> bytes:
+        """Return the last line, which has no end, as one that was handed out."""
+        rest, self.rest = self.rest, b""
+        self._count(rest, len(rest))
+        return rest
+
+    def __iter__(self) -> Iterator[list[bytes] | TooLong]:
+        """Yield the lines."""
+        for block in self._skipped():
+            data = self.rest + block if self.rest else block
+            lines = data.split(b"\n")
+            self.rest = lines.pop()
+            if lines:
+                self._count(data, len(data) - len(self.rest))
+                yield lines
+            if len(self.rest) > self._longest:
+                yield self._too_long()
+
+    def _skipped(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            missing = self._start - self.length
+            if missing >= len(block):
+                self._count(block, len(block))
+            elif missing > 0:
+                self._count(block, missing)
+                yield block[missing:]
+                break
+            else:
+                yield block
+                break
+        yield from self._blocks
+
+    def _too_long(self) -> TooLong:
+        begin, length = self.rest[:_BEGIN], 0
+        block = self.rest
+        while block:
+            end = block.find(b"\n")
+            used = len(block) if end < 0 else end + 1
+            self._count(block, used)
+            length += used if end < 0 else end
+            self.rest = block[used:]
+            if end >= 0:
+                break
+            block = next(self._blocks, b"")
+        return TooLong(begin, length)
+
+    def _count(self, data: bytes, length: int) -> None:
+        self._hash.update(memoryview(data)[:length])
+        self.length += length
+
+
+def longest_prefix(content: Content, lengths: Mapping[int, bytes]) -> int:
+    """Return the greatest of *lengths* at which the content has the SHA-256 that is given for it, or 0."""
+    digest, position, found = hashlib.sha256(), 0, 0
+    wanted = sorted(lengths)
+    for block in content.blocks():
+        start = 0
+        while wanted and wanted[0] <= position + len(block):
+            stop = wanted.pop(0) - position
+            digest.update(memoryview(block)[start:stop])
+            start = stop
+            if digest.digest() == lengths[position + stop]:
+                found = position + stop
+        if not wanted:
+            break
+        digest.update(memoryview(block)[start:])
+        position += len(block)
+    return found
+
+
+def hashed(stream: BinaryIO) -> bytes:
+    """Return the SHA-256 of a file as it is, packed or not. Raises Unreadable."""
+    digest = hashlib.sha256()
+    content = Content(stream)
+    for block in content.packed_blocks():
+        digest.update(block)
+    return digest.digest()

@@ -1,0 +1,301 @@
+"""Lines to a batch of rows: the one loop through which every line of every log goes.
+
+What it costs for a line decides what a load costs; measured in `benchmarks/tracking.py`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from completion_aggregator.tracking import catalogue, envelope, lines, scrub
+from completion_aggregator.tracking.batch import Batch
+from completion_aggregator.tracking.countries import Countries
+from completion_aggregator.tracking.envelope import Line
+from completion_aggregator.tracking.families.url import kind_of
+from completion_aggregator.tracking.pseudonyms import Pseudonyms
+
+_COURSE: Final = re.compile(r"/courses/(course-v1:[^/?#+]+\+[^/?#+]+\+[^/?#+]+|[^/?#+]+/[^/?#+]+/[^/?#+]+)(?:[/?#]|$)")
+_UTC_TEXT_LENGTH: Final = len("2024-02-01T00:00:02.834966+00:00")
+_QUARANTINED_BYTES: Final = 4096
+_MEMORY: Final = 100_000
+
+_decode_json: Final = msgspec.json.Decoder().decode
+_encode_json: Final = msgspec.json.Encoder().encode
+
+#: The columns of a row in ``Batch.events``, in order. ``time`` is text in UTC, or None.
+EVENT_ROW: Final = (
+    "offset",
+    "digest",
+    "time",
+    "person",
+    "course",
+    "time_quality",
+    "name",
+    "family",
+    "source",
+    "by_learner",
+    "org",
+    "block",
+    "session",
+    "country",
+    "agent",
+    "host",
+    "path",
+    "page",
+    "extra",
+    "user_id",
+    "ip",
+    "username",
+    "raw_session",
+    "raw",
+)
+
+
+class Transform:
+    """Takes lines, one file after the other, and fills a batch."""
+
+    def __init__(
+        self,
+        pseudonyms: Pseudonyms,
+        countries: Countries,
+        *,
+        keeps_text: bool = False,
+        keeps_raw: bool = False,
+    ) -> None:
+        self._pseudonyms = pseudonyms
+        self._country = countries.code
+        self._keeps_text, self._keeps_raw = keeps_text, keeps_raw
+        self._courses: dict[str, str] = {}
+        self._username = ""
+        self._last_time: str | None = None
+        self.fresh()
+
+    def fresh(self) -> None:
+        """Begin another batch."""
+        self.rows = Batch(keyed=self._pseudonyms.keyed, clean=self._clean, keeps_text=self._keeps_text)
+        self.events: list[tuple[Any, ...]] = []
+        self.quarantine: list[tuple[int, int, str, str]] = []
+        self.fields: Counter[tuple[str, str, str]] = Counter()
+        self.lines = self.blank = self.joined = self.repaired = 0
+
+    def begin_file(self) -> None:
+        """Forget the neighbours: another file begins."""
+        self._last_time = None
+
+    def take(self, offset: int, block: Iterable[bytes]) -> int:
+        """Take lines that begin at *offset* of their file; return where the next one begins."""
+        decode, event = envelope.decode, self._event
+        for line in block:
+            try:
+                found = decode(line)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                self._damaged(offset, line)
+            else:
+                if found.name or found.event_type:
+                    event(offset, line, found)
+                else:
+                    self._refuse(offset, line, "no name")
+            self.lines += 1
+            offset += len(line) + 1
+        return offset
+
+    def refuse(self, offset: int, begin: bytes, reason: str, *, length: int) -> None:
+        """Put a line into quarantine of which only the beginning was read."""
+        self.lines += 1
+        self._refuse(offset, begin, reason, length)
+
+    def _damaged(self, offset: int, line: bytes) -> None:
+        if not line.strip(b" \t\r\n\0\v\f"):
+            self.blank += 1
+            return
+        try:
+            found = lines.climb(line)
+        except lines.NoEvent as error:
+            self._refuse(offset, line, str(error))
+            return
+        self.joined += len(found) - 1
+        self.repaired += len(found)
+        position = 0
+        for each in found:
+            position = line.find(each.data, position)
+            moment = each.prefix_time.isoformat(timespec="microseconds") if each.prefix_time else None
+            self._event(offset + position, each.data, each.line, prefix_time=moment)
+            position += len(each.data)
+
+    def _refuse(self, offset: int, line: bytes, reason: str, length: int | None = None) -> None:
+        text = line[:_QUARANTINED_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
+        self.quarantine.append((offset, len(line) if length is None else length, reason, text))
+
+    def _event(self, offset: int, data: bytes, line: Line, prefix_time: str | None = None) -> None:
+        context, rows = line.context, self.rows
+        name = line.name or line.event_type or ""
+        username = line.username or context.username or ""
+        source = line.event_source or context.event_source or ""
+        self._username = username
+        page = line.page or context.page
+        path = context.path
+        course = context.course_id or self._course_in(path, page, name)
+        entry = catalogue.entry(name, source)
+        written = line.time or line.timestamp
+        time = _utc(written) if written else None
+        quality = "ok"
+        if time is None:
+            time, quality = self._guessed(prefix_time, written)
+            digest = sha256(data + b"\0" + (time or "").encode()).digest()
+        else:
+            self._last_time = time
+            digest = sha256(data).digest()
+
+        rows.row, rows.name, rows.course, rows.source = len(self.events), name, course, source
+        rows.module = context.module
+        payload = line.event if line.event is not None else line.data
+        if type(payload) is not dict:
+            payload = payload_of(payload)
+        block = entry.transform(entry.action, payload, rows) if entry.transform else ""
+        if not block and context.module:
+            block = context.module.get("usage_key") or ""
+        extra = self._extra(name, payload, username) if payload else None
+        if quality == "unreadable" and written:
+            extra = with_time(extra, written)
+
+        user_id = _number(context.user_id)
+        session = line.session or context.session
+        ip = line.ip or context.ip
+        self.events.append(
+            (
+                offset,
+                digest,
+                time,
+                self._pseudonyms.person(user_id, username),
+                course or None,
+                quality,
+                kind_of(name) if name[0] == "/" else name,
+                entry.family,
+                source or None,
+                entry.by_learner,
+                context.org_id or None,
+                block or None,
+                self._pseudonyms.session(session) if session else None,
+                self._country(ip) if ip else None,
+                line.agent or context.agent,
+                line.host or context.host,
+                scrub.address(path, username) if path else None,
+                scrub.address(page, username) if page else None,
+                extra,
+                user_id,
+                ip or None,
+                username or None,
+                session or None,
+                data if self._keeps_raw else None,
+            )
+        )
+
+    def _guessed(self, prefix_time: str | None, written: str | None) -> tuple[str | None, str]:
+        if prefix_time is not None:
+            return prefix_time, "prefix"
+        if self._last_time is not None and not written:
+            return self._last_time, "neighbour"
+        return None, "unreadable"
+
+    def _extra(self, name: str, payload: dict[str, Any], username: str) -> str | None:
+        for path, kind in scrub.fields(payload):
+            self.fields[kind_of(name) if name[0] == "/" else name, path, kind] += 1
+        kept = scrub.scrub(payload, username=username)
+        return _encode_json(kept).decode() if kept else None
+
+    def _clean(self, text: str) -> str:
+        return scrub.clean(text, self._username)
+
+    def _course_in(self, *addresses: str | None) -> str:
+        """Return the course that the first of the addresses names that names one."""
+        for address in addresses:
+            if address and "/courses/" in address:
+                course = self._courses.get(address)
+                if course is None:
+                    found = _COURSE.search(address)
+                    course = found[1] if found else ""
+                    if len(self._courses) >= _MEMORY:
+                        self._courses.clear()
+                    self._courses[address] = course
+                if course:
+                    return course
+        return ""
+
+
+def is_event(line: bytes) -> bool:
+    """Tell whether a line is whole, though it has no end: no part of a JSON object is one."""
+    try:
+        envelope.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def payload_of(event: object) -> dict[str, Any]:
+    """Return the payload that a text, a list or a bare value stands for; see ``families`` for the forms."""
+    if isinstance(event, str):
+        return _payload_in(event)
+    if isinstance(event, dict):
+        return event
+    if isinstance(event, list):
+        return {"list": event}
+    return {} if event is None else {"value": event}
+
+
+def _payload_in(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    if text[0] in '{["':
+        try:
+            found = _decode_json(text)
+        except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+            found = _cut(text)
+        if not isinstance(found, str):
+            return payload_of(found)
+        text = found
+    return {"form": text} if "=" in text else {"text": text}
+
+
+def _cut(text: str) -> Any:
+    if text[0] != "{":
+        return {"text": text}
+    found: dict[str, Any] = lines.whole(lines.leading_fields(text))
+    return found
+
+
+def with_time(extra: str | None, written: str) -> str:
+    """Return *extra* with the time that was written in the line."""
+    found = _decode_json(extra) if extra else {}
+    return _encode_json(found | {"time": written[:100]}).decode()
+
+
+def _utc(text: str) -> str | None:
+    """Return a time as text in UTC with microseconds; None if it is none."""
+    if len(text) == _UTC_TEXT_LENGTH and text[26:] == "+00:00":
+        return text  # columns.py finds out whether it is a time
+    return utc_text(text)
+
+
+def utc_text(text: str) -> str | None:
+    """Return any ISO 8601 time so; without an offset it is UTC, as the platform's clocks are."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.isoformat(timespec="microseconds")
+
+
+def _number(user_id: object) -> int | None:
+    if isinstance(user_id, int):
+        return user_id if 0 <= user_id < 2**63 else None
+    if isinstance(user_id, float):
+        return int(user_id) if user_id.is_integer() and 0 <= user_id < 2**53 else None
+    if isinstance(user_id, str) and user_id.isascii() and user_id.isdigit() and len(user_id) < 19:
+        return int(user_id)
+    return None
