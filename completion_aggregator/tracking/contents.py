@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from isal import igzip_lib, isal_zlib
+from isal import isal_zlib
 
 from completion_aggregator.tracking.errors import Unreadable
 from completion_aggregator.tracking.lines import LONGEST_LINE
@@ -17,6 +17,7 @@ from completion_aggregator.tracking.lines import LONGEST_LINE
 BLOCK: Final = 4 * 2**20
 _PACKED_BLOCK: Final = 2**20
 _MAGIC: Final = b"\x1f\x8b\x08"
+_BadGzip: type[Exception] = isal_zlib.error  # type: ignore[assignment] # its stubs take the class for an instance
 _GZIP: Final = 31  # window bits: expect gzip's header
 #: The head of a content: its first bytes up to the end of the first line, which stay as they are while a log grows.
 _LONGEST_HEAD: Final = 2**16
@@ -56,7 +57,7 @@ class Content:
         while data:
             try:
                 plain = member.decompress(data, BLOCK)
-            except igzip_lib.IsalError as error:
+            except _BadGzip as error:
                 self.damage = f"gzip: {error}"
                 data, member = self._next_member(data[1:]), isal_zlib.decompressobj(_GZIP)
                 continue
