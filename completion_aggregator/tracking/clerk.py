@@ -119,7 +119,7 @@ class Clerk:
         for part in self._ledger.parts("event", (day, day)):
             path = self._roots.open / part.path
             for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000_000, columns=["event_id"]):
-                column = batch.column(0)
+                column = batch.column(0).storage
                 plain = np.frombuffer(column.buffers()[1], np.uint8)
                 start = column.offset * 16
                 yield plain[start : start + len(column) * 16].view(">u8").astype(np.uint64).reshape(-1, 2)

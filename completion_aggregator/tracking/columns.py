@@ -25,7 +25,7 @@ BEFORE_LOG, AFTER_LOG = 400, 2  # days
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _TYPES: Final = {
-    Kind.ID: pa.binary(16),
+    Kind.ID: pa.uuid(),
     Kind.TIME: _TIME,
     Kind.TERM: pa.string(),
     Kind.TEXT: pa.string(),
@@ -97,7 +97,9 @@ class Columns:
         """Return who was seen, with the first and the last time."""
         kept = pa.array(np.flatnonzero(~copies))
         names = ("person", "user_id", "username", "time")
-        seen = pa.table({name: self.events[name] for name in names}).take(kept)
+        # Arrow groups by bytes, not by what they are shown as.
+        plain = {name: self.events[name] for name in names} | {"person": self.events["person"].storage}
+        seen = pa.table(plain).take(kept)
         return (
             seen.filter(pc.is_valid(seen["person"]))
             .group_by(list(names[:3]))
@@ -191,7 +193,8 @@ def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> 
     events["offset"] = rows[_AT["offset"]]
     digests = np.frombuffer(b"".join(rows[_AT["digest"]]), np.uint8).reshape(-1, 32)[:, :16]
     ids = np.ascontiguousarray(digests)
-    events["event_id"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(ids), [None, pa.py_buffer(ids)])
+    plain = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(ids), [None, pa.py_buffer(ids)])
+    events["event_id"] = pa.ExtensionArray.from_storage(pa.uuid(), plain)
     quality, extra = _told(rows, np.flatnonzero(~right), readable)
     events["time_quality"], events["extra"] = array_of(quality, pa.string()), array_of(extra, pa.string())
     return Columns(
@@ -209,6 +212,8 @@ def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> 
 
 def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Return *values* as an array; one that is not of the kind becomes NULL."""
+    if kind == pa.uuid():
+        return pa.ExtensionArray.from_storage(kind, array_of(values, kind.storage_type))
     try:
         return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
@@ -224,7 +229,7 @@ def _fitting(value: Any, kind: pa.DataType) -> Any:
 
 
 def _type_of(name: str) -> pa.DataType:
-    found = {"user_id": pa.int64(), "person": pa.binary(16), "session": pa.binary(16), "by_learner": pa.bool_()}
+    found = {"user_id": pa.int64(), "person": pa.uuid(), "session": pa.uuid(), "by_learner": pa.bool_()}
     return found.get(name, pa.string())
 
 

@@ -28,8 +28,9 @@ class PeopleSeen:
         whole = seen.group_by(["person", "user_id", "username"]).aggregate([("time_min", "min"), ("time_max", "max")])
         names = whole["username"].to_pylist()
         legacy = [legacy_anon_id(name) if name else None for name in names] if self._legacy_ids else [None] * len(names)
-        columns = [whole[name] for name in ("person", "user_id", "username", "time_min_min", "time_max_max")]
-        rows = pa.table([*columns, pa.array(legacy, pa.string())], schema=schema_of(tables.PERSON))
+        person = pa.ExtensionArray.from_storage(pa.uuid(), whole["person"].combine_chunks())
+        columns = [whole[name] for name in ("user_id", "username", "time_min_min", "time_max_max")]
+        rows = pa.table([person, *columns, pa.array(legacy, pa.string())], schema=schema_of(tables.PERSON))
         # One part for the load, under the day of its last event: it is a map, nobody asks it for a day.
         last = max(rows["time"].cast(pa.int64()).to_pylist())
         yield "person", last // DAY, rows
