@@ -55,7 +55,7 @@ def _unknown(name: str, source: str) -> Entry:
     by_learner = source in _OF_LEARNERS
     for beginning, family, transform, is_act in _BEGINNINGS:
         if name.startswith(beginning):
-            return Entry(family, "", transform, by_learner or is_act)
+            return Entry(family, name.rpartition(".")[2], transform, by_learner or is_act)
     return Entry("other", "", None, by_learner)
 
 
@@ -97,7 +97,7 @@ _NOT_ACTS: Final = frozenset(
 )
 
 #: Of names that nobody wrote down: how they begin, the family, what takes them, whether a learner's act makes them
-#: also where the server writes them. The first that fits.
+#: also where the server writes them. The first that fits; the action is the last word of the name.
 _BEGINNINGS: Final[tuple[tuple[str, str, Transform | None, bool], ...]] = (
     ("edx.video.", "video", None, True),
     ("edx.forum.", "forum", forum.posted, True),
@@ -105,7 +105,7 @@ _BEGINNINGS: Final[tuple[tuple[str, str, Transform | None, bool], ...]] = (
     ("openassessment.", "assessment", assessment.looked, True),
     ("edx.drag_and_drop_v2.", "problem", None, True),
     ("edx.problem.", "problem", None, True),
-    ("problem_", "problem", problem.attempted, True),
+    ("problem_", "problem", None, True),
     ("edx.ui.lms.", "navigation", navigation.selected, True),
     ("textbook.", "navigation", navigation.read, True),
     ("edx.bookmark.", "navigation", navigation.marked, True),

@@ -6,9 +6,10 @@ from completion_aggregator.tracking import tables
 from completion_aggregator.tracking.batch import Batch, Transform
 from completion_aggregator.tracking.values import text
 
+#: The course is that of the event.
 _COLUMNS: Final = tables.ACCOUNT.own
 #: Other names of the fields of the form.
-_ALIASES: Final = {"course": "course_id", "receive_emails": "receive_email", "mailing_address": "address"}
+_ALIASES: Final = {"receive_emails": "receive_email", "mailing_address": "address"}
 #: Settings that say nothing about who somebody is.
 _PLAIN_SETTINGS: Final = frozenset(
     {"language", "pref-lang", "time_zone", "account_privacy", "dark-lang", "language_proficiencies"}
@@ -26,7 +27,11 @@ def registered(action: str, payload: dict[str, Any], batch: Batch) -> str:
 
 def emails_chosen(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take whether somebody wants mail of a course."""
-    return registered(action, payload, batch)
+    course = payload.get("course")
+    registered(action, payload, batch)
+    if isinstance(course, str) and course != batch.course:
+        payload["course"] = course
+    return ""
 
 
 def setting_changed(action: str, payload: dict[str, Any], batch: Batch) -> str:

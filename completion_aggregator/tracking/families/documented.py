@@ -4,13 +4,13 @@ from typing import Final
 
 _ENDINGS: Final = {
     "": (
-        "add-forum-admin add-forum-community-TA add-forum-mod dump-answer-dist-csv dump-graded-assignments-"
-        " config dump-grades dump-grades-csv dump-grades-csv-raw dump-grades-raw edx.course.tool.accessed"
-        " edx.done.toggled edx.forum.searched hide_transcript list-beta-testers list-forum-admins list-forum-"
-        " community-TAs list-forum-mods list-instructors list-staff list-students load_video page_close"
-        " pause_video play_video problem_check problem_check_fail problem_graded problem_rescore"
-        " problem_rescore_fail problem_reset problem_save problem_show remove-forum-admin remove-forum-"
-        " community-TA remove-forum-mod reset_problem reset_problem_fail save_problem_fail"
+        "add-forum-admin add-forum-community-TA add-forum-mod dump-answer-dist-csv"
+        " dump-graded-assignments-config dump-grades dump-grades-csv dump-grades-csv-raw dump-grades-raw"
+        " edx.course.tool.accessed edx.done.toggled edx.forum.searched hide_transcript list-beta-testers"
+        " list-forum-admins list-forum-community-TAs list-forum-mods list-instructors list-staff list-students"
+        " load_video page_close pause_video play_video problem_check problem_check_fail problem_graded"
+        " problem_rescore problem_rescore_fail problem_reset problem_save problem_show remove-forum-admin"
+        " remove-forum-community-TA remove-forum-mod reset_problem reset_problem_fail save_problem_fail"
         " save_problem_success seek_video seq_goto seq_next seq_prev show_transcript showanswer"
         " speed_change_video stop_video xblock.split_test.child_render"
         " xmodule.partitions.assigned_user_to_partition"

@@ -20,7 +20,7 @@ def posted(action: str, payload: dict[str, Any], batch: Batch) -> str:
     batch.forum.append(
         (
             batch.row,
-            action or _last(batch.name),
+            action,
             level if level in _LEVELS else None,
             item,
             parents[0] or parents[1],
@@ -63,10 +63,6 @@ def _drop_duplicates(payload: dict[str, Any], item: str | None, topic: str | Non
     if payload.get("course_id") == batch.course:
         payload.pop("course_id", None)
     return topic if topic is not None else category
-
-
-def _last(name: str) -> str:
-    return name.rpartition(".")[2][:40]
 
 
 _OF_ALL: Final = {

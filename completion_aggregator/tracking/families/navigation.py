@@ -6,7 +6,6 @@ from completion_aggregator.tracking.batch import Batch, Transform
 from completion_aggregator.tracking.families.writing import take_query
 from completion_aggregator.tracking.scrub import address
 from completion_aggregator.tracking.values import (
-    integer,
     number,
     take_integer,
     take_key,
@@ -19,11 +18,16 @@ from completion_aggregator.tracking.values import (
 def stepped(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take a step within a sequence, or from one to the next."""
     pop = payload.pop
-    before, after = pop("old", None), pop("new", None)
+    old, new = pop("old", None), pop("new", None)
     tab, target = pop("current_tab", None), pop("target_tab", None)
-    before = number(before if tab is None else tab)
-    after = number(after if target is None else target)
-    tabs = integer(pop("tab_count", None))
+    # Since 2016 both are there and say the same.
+    old, new = old if tab is None else tab, new if target is None else target
+    before, after = number(old), number(new)
+    if before is None and old is not None:
+        payload["old"] = old
+    if after is None and new is not None:
+        payload["new"] = new
+    tabs = take_integer(payload, "tab_count") if "tab_count" in payload else None
     block = pop("id", None)
     found = usage_key(block, batch.course, "sequential") if type(block) is str else ""
     if not found and block is not None:
@@ -101,7 +105,7 @@ def searched(action: str, payload: dict[str, Any], batch: Batch) -> str:
 
 def selected(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take an event of the pages of the learning site that has no form of its own here."""
-    return linked(action or _last(batch.name), payload, batch)
+    return linked(_last(batch.name), payload, batch)
 
 
 def _last(name: str) -> str:

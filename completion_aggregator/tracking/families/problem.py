@@ -30,7 +30,7 @@ _LONGEST_FORM_FIELDS: Final = 1000
 _LONGEST_HINT: Final = 2000
 _SUCCESS: Final = {"correct": True, "incorrect": False, "partially-correct": False}
 #: ``<id>_2_1``: the problem, and which of its inputs.
-_INPUT: Final = re.compile(r"(?:input_)*(.+?)(?:_\d+)(?:_\d+)(?:_\w+)?", re.ASCII)
+_INPUT: Final = re.compile(r"(?:input_)*(.+)_\d+_\d+(?:_[a-z]\w*)?", re.ASCII)
 _STATUS_TAG: Final = re.compile(r"<[^<>]*\bid=[\"']status_([^\"'<>]+)[\"'][^<>]*>")
 _STATUS: Final = re.compile(r"\b(partially-correct|incorrect|correct|queued)\b")
 

@@ -11,9 +11,11 @@ def at_position(action: str, payload: dict[str, Any], batch: Batch) -> str:
     position = payload.pop("currentTime", None)
     # Infinity and NaN less themselves are not zero.
     if type(position) is not float or position - position:
-        position = _position(position, payload)
+        position = _position(position, payload) if position is not None or "current_time" in payload else None
     duration = payload.pop("duration", None)
-    if duration is not None and (type(duration) is not float or duration - duration):
+    if type(duration) is int and -_EXACT < duration < _EXACT:
+        duration = float(duration)
+    elif duration is not None and (type(duration) is not float or duration - duration):
         duration = _back_unless(seconds(duration), duration, payload, "duration")
     block = _block(payload, batch)
     speed = take_number(payload, "speed") if "speed" in payload else None
@@ -43,8 +45,8 @@ def change_speed(action: str, payload: dict[str, Any], batch: Batch) -> str:
 def toggle(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take what was shown or hidden, and all that is done with a video before the video."""
     position, duration = _position(payload.pop("currentTime", None), payload), _seconds(payload, "duration")
-    host = take_key(payload, "host_component_id", batch.course, "video")
-    block = host or _block(payload, batch)
+    block = _block(payload, batch)
+    block = take_key(payload, "host_component_id", batch.course, "video") or block
     kind = TOGGLES.get(batch.name)
     batch.video.append((batch.row, block or None, action, position, duration, None, None, None, None, kind))
     return block
@@ -74,13 +76,15 @@ def _block(payload: dict[str, Any], batch: Batch) -> str:
 
 def _position(written: Any, payload: dict[str, Any]) -> float | None:
     """Return where the video stood, in either spelling: ``current_time`` is that of the apps, and of some browsers."""
-    found = _back_unless(seconds(written), written, payload, "currentTime")
+    found = None if written is None else _back_unless(seconds(written), written, payload, "currentTime")
     other = _seconds(payload, "current_time") if "current_time" in payload else None
     return other if found is None else found
 
 
 def _seconds(payload: dict[str, Any], key: str) -> float | None:
     written = payload.pop(key, None)
+    if written is None or (type(written) is float and not written - written):
+        return written
     return _back_unless(seconds(written), written, payload, key)
 
 
@@ -94,6 +98,9 @@ def _put_back(payload: dict[str, Any], key: str, written: Any) -> None:
     if written is not None and written != "":
         payload[key] = written
 
+
+#: Whole numbers below it are exact as floats.
+_EXACT: Final = 2**53
 
 #: What became of what is toggled, and of a video before the video.
 TOGGLES: Final = {
