@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.tracking import dump
+from completion_aggregator.tracking.commands.options import add_parser
 from completion_aggregator.tracking.errors import TrackingError
 
 if TYPE_CHECKING:
@@ -21,14 +22,9 @@ _EPILOG: Final = """examples:
 
 def register(subparsers: "Subparsers") -> None:
     """Add ``dump extract`` and ``dump tables``."""
-    parser = subparsers.add_parser(
-        "dump",
-        help="cut tables out of a dump made by mysqldump or mariadb-dump",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_parser(subparsers, "dump", "cut tables out of a dump made by mysqldump or mariadb-dump", _EPILOG)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    one = actions.add_parser("extract", help="write the sections of some tables, as SQL that can be loaded")
+    one = add_parser(actions, "extract", "write the sections of some tables, as SQL that can be loaded")
     _add_dump(one)
     one.add_argument("tables", nargs="+", metavar="TABLE", help="a table, or DATABASE.TABLE where several have it")
     one.add_argument(
@@ -39,7 +35,7 @@ def register(subparsers: "Subparsers") -> None:
         help="write here, packed if the name ends in .gz, and only if all is well; default: standard output",
     )
     one.set_defaults(run=run_extract)
-    other = actions.add_parser("tables", help="list the tables of a dump")
+    other = add_parser(actions, "tables", "list the tables of a dump")
     _add_dump(other)
     other.set_defaults(run=run_tables)
 
