@@ -21,7 +21,8 @@ _RANGE: Final = "SELECT min(first) AS earliest, max(last) AS latest, count(*) AS
 _PARTS: Final = "SELECT name, count(*) AS parts, sum(rows) AS rows, sum(bytes) AS bytes FROM part GROUP BY name"
 _FIELDS: Final = "SELECT * FROM field ORDER BY first DESC, count DESC LIMIT ?"
 
-_EPILOG: Final = """  lines - blank + joined = events + copies + quarantined, in all and for each source
+_EPILOG: Final = """\
+  lines - blank + joined = events + copies + quarantined, in all and for each source
 
 examples:
   tracking status

@@ -1,0 +1,148 @@
+"""DuckDB over a store: a view for each table, from the parts that the ledger names, and views under the old names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from completion_aggregator.tracking import old_names, tables
+from completion_aggregator.tracking.ledger import Ledger
+from completion_aggregator.tracking.store import Store
+from completion_aggregator.tracking.tables import Kind, Table
+
+_TYPES: Final = {
+    Kind.ID: "UUID",
+    Kind.TIME: "TIMESTAMPTZ",
+    Kind.TERM: "VARCHAR",
+    Kind.TEXT: "VARCHAR",
+    Kind.INTEGER: "BIGINT",
+    Kind.NUMBER: "DOUBLE",
+    Kind.FLAG: "BOOLEAN",
+}
+#: Tables of the ledger that may be asked, without what only the loader needs.
+_LEDGER: Final = {
+    "load": "SELECT * FROM load",
+    "source": (
+        "SELECT source, name, hex(digest) AS digest, length, log_day, damage, load, bytes, lines, blank, joined, events,"
+        " copies, quarantined, repaired, first, last FROM source"
+    ),
+    "field": "SELECT * FROM field",
+}
+_LEDGER_TYPES: Final = {"seconds": "DOUBLE"}
+_LEDGER_TEXTS: Final = frozenset(
+    {
+        "run",
+        "began",
+        "ended",
+        "version",
+        "key_id",
+        "name",
+        "digest",
+        "log_day",
+        "damage",
+        "first",
+        "last",
+        "path",
+        "type",
+    }
+)
+
+
+@contextmanager
+def connected(store: Store, *, private: bool = False, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Provide DuckDB with the views of the store; *private*: those of the private tables in a schema of that name.
+
+    Each use of the private ones is written to the log in their folder. With *path* the views stay in that file.
+    """
+    connection = duckdb.connect(str(path) if path else ":memory:")
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        with store.reading() as ledger:
+            for statement in statements(store, ledger, private=private):
+                connection.execute(statement)
+        if private:
+            log_access(store, "sql")
+        yield connection
+    finally:
+        connection.close()
+
+
+def statements(store: Store, ledger: Ledger, *, private: bool = False) -> Iterator[str]:
+    """Yield what makes the views as the ledger is now."""
+    for table in tables.OPEN:
+        yield _view(store, ledger, table, _name("_event" if table is tables.EVENT else table.name))
+    yield _EVENT
+    for name, sql in _LEDGER.items():
+        yield _copy(ledger, name, sql)
+    for path in sorted(store.tables_folder.glob("*.parquet")):
+        yield f"CREATE OR REPLACE VIEW {_name(path.stem)} AS SELECT * FROM read_parquet({_text(str(path))})"
+    yield from old_names.statements(has=_refreshed(store))
+    if private:
+        yield "CREATE SCHEMA IF NOT EXISTS private"
+        for table in tables.PRIVATE:
+            yield _view(store, ledger, table, f"private.{_name(table.name)}")
+        for path in sorted((store.private_folder / "tables").glob("*.parquet")):
+            yield f"CREATE OR REPLACE VIEW private.{_name(path.stem)} AS SELECT * FROM read_parquet({_text(str(path))})"
+        yield from old_names.private_statements()
+
+
+def log_access(store: Store, what: str) -> None:
+    """Write down that somebody asks for names."""
+    line = f"{datetime.now(UTC).isoformat(timespec='seconds')} {what}\n"
+    with (store.private_folder / "access.log").open("a", encoding="utf-8") as log:
+        log.write(line)
+
+
+_EVENT: Final = """
+CREATE OR REPLACE VIEW event AS
+SELECT e.* EXCLUDE (load, extra), CAST(e.time AS DATE) AS day, coalesce(c.copies, 0) AS copies, e.load, e.extra
+FROM _event AS e LEFT JOIN (SELECT event_id, count(*) AS copies FROM copy GROUP BY event_id) AS c USING (event_id)
+"""
+
+
+def _view(store: Store, ledger: Ledger, table: Table, name: str) -> str:
+    root = store.roots.of(table.name)
+    paths = [str(root / part.path) for part in ledger.parts(table.name)]
+    if not paths:
+        columns = ", ".join(f"CAST(NULL AS {_TYPES[each.kind]}) AS {_name(each.name)}" for each in table.columns)
+        return f"CREATE OR REPLACE VIEW {name} AS SELECT {columns} WHERE false"
+    files = ", ".join(_text(path) for path in paths)
+    return f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{files}], hive_partitioning = false)"
+
+
+def _copy(ledger: Ledger, name: str, sql: str) -> str:
+    rows = ledger.rows(sql)
+    columns = ledger.names_of(sql)
+    typed = ", ".join(f"CAST({_name(each)} AS {_ledger_type(each)}) AS {_name(each)}" for each in columns)
+    names = ", ".join(_name(each) for each in columns)
+    if rows:
+        values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+        source = f"(VALUES {values}) AS given({names})"
+    else:
+        source = f"(SELECT {', '.join(f'NULL AS {_name(each)}' for each in columns)} WHERE false) AS given({names})"
+    return f"CREATE OR REPLACE TABLE {_name(name)} AS SELECT {typed} FROM {source}"
+
+
+def _ledger_type(column: str) -> str:
+    return "VARCHAR" if column in _LEDGER_TEXTS else _LEDGER_TYPES.get(column, "BIGINT")
+
+
+def _refreshed(store: Store) -> set[str]:
+    return {path.stem for path in store.tables_folder.glob("*.parquet")}
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return repr(value) if isinstance(value, (int, float)) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
