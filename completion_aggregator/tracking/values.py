@@ -149,7 +149,7 @@ def usage_key(written: str, course: str, kind: str) -> str:
     if key.startswith("i4x:;_"):
         key = key.replace(";_", "/").replace(";;", ";")
     if key.startswith(_WRITTEN_OUT):
-        return key if not any(letter.isspace() for letter in key) else ""
+        return key if len(key.split(None, 1)) == 1 else ""
     if key.startswith("i4x-"):
         return _with_slashes(key, course)
     return _of_course(key, course, kind) if kind and _BARE.fullmatch(key) else ""
