@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
@@ -88,6 +89,7 @@ _PERHAPS_MAIL: Final = re.compile(rb"@[\w-]+\.")
 _PERHAPS_IPV4: Final = re.compile(rb"\.[0-9]+\.[0-9]+\.")
 _PERHAPS_IPV6: Final = re.compile(rb":(?:[0-9a-f]{1,4}:){6}", re.IGNORECASE)
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{5,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,12 @@ class _Name:
     low: str
     ascii: bytes
     variants: tuple[str, ...]
-    pattern: re.Pattern[str]
     mask: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What finds it, made when it is first found: most names are in no text but their own field."""
+        return _pattern(self.variants)
 
 
 _names: dict[str, _Name] = {}
@@ -124,6 +130,11 @@ def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
         if (room - walk.room) * 6 <= LARGEST_EXTRA or len(msgspec.json.encode(extra)) <= LARGEST_EXTRA:
             return extra or None
         room //= 2
+
+
+def is_named(written: bytes, username: str) -> bool:
+    """Tell whether JSON, as it is written, may hold the name; of names in other writing than ASCII it always may."""
+    return _name(username).ascii in written.lower()
 
 
 def clean(text: str, username: str) -> str:
@@ -369,18 +380,25 @@ def _name(username: str) -> _Name:
 
 def _made(username: str) -> _Name:
     """Return a name with the ways to write it in an address and in JSON."""
+    low = username.lower()
+    if _PLAIN_NAME.fullmatch(username):  # written in one way everywhere, and held by no mask
+        return _Name(low, low.encode(), (low,), NAME)
     safe = _SURROGATES.sub("\ufffd", username)
     written = {username, safe, json.dumps(safe)[1:-1], quote(safe, safe=""), quote_plus(safe)}
-    variants = tuple(sorted(written, key=len, reverse=True))
-    pattern = "|".join(rf"(?<!\w){re.escape(v)}(?!\w)" if len(v) < 3 else re.escape(v) for v in variants)
-    low = username.lower()
+    variants = tuple(sorted((each.lower() for each in written), key=len, reverse=True))
     # What stands for a name must not hold it, nor make it anew together with what is beside it.
     if low in NAME or any(mark in low for mark in "[]"):
         mask = next(mark for mark in "*#~^|§¤¦" if mark not in low or mark == "¦")
     else:
         mask = NAME
     ascii_low = low.encode() if username.isascii() else b""  # empty: it is found in anything, and looked for in full
-    return _Name(low, ascii_low, tuple(v.lower() for v in variants), re.compile(pattern, re.IGNORECASE), mask)
+    return _Name(low, ascii_low, variants, mask)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(variants: tuple[str, ...]) -> re.Pattern[str]:
+    found = "|".join(rf"(?<!\w){re.escape(v)}(?!\w)" if len(v) < 3 else re.escape(v) for v in variants)
+    return re.compile(found, re.IGNORECASE)
 
 
 def _holds(low: str, name: _Name) -> bool:

@@ -23,6 +23,7 @@ _COURSE: Final = re.compile(r"/courses/(course-v1:[^/?#+]+\+[^/?#+]+\+[^/?#+]+|[
 _UTC_TEXT_LENGTH: Final = len("2024-02-01T00:00:02.834966+00:00")
 _QUARANTINED_BYTES: Final = 4096
 _MEMORY: Final = 100_000
+_SHORT: Final = 200
 
 _decode_json: Final = msgspec.json.Decoder().decode
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -71,6 +72,7 @@ class Transform:
         self._country = countries.code
         self._keeps_text, self._keeps_raw = keeps_text, keeps_raw
         self._courses: dict[str, str] = {}
+        self._extras: dict[bytes, str | None] = {}
         self._username = ""
         self._last_time: str | None = None
         self.fresh()
@@ -80,7 +82,7 @@ class Transform:
         self.rows = Batch(keyed=self._pseudonyms.keyed, clean=self._clean, keeps_text=self._keeps_text)
         self.events: list[tuple[Any, ...]] = []
         self.quarantine: list[tuple[int, int, str, str]] = []
-        self.fields: Counter[tuple[str, str, str]] = Counter()
+        self._leftovers: Counter[tuple[str, bytes]] = Counter()
         self.lines = self.blank = self.joined = self.repaired = 0
 
     def begin_file(self) -> None:
@@ -159,7 +161,8 @@ class Transform:
         block = entry.transform(entry.action, payload, rows) if entry.transform else ""
         if not block and context.module:
             block = context.module.get("usage_key") or ""
-        extra = self._extra(name, payload, username) if payload else None
+        shown = kind_of(name) if name[0] == "/" else name
+        extra = self._extra(shown, payload, username) if payload else None
         if quality == "unreadable" and written:
             extra = with_time(extra, written)
 
@@ -174,7 +177,7 @@ class Transform:
                 self._pseudonyms.person(user_id, username),
                 course or None,
                 quality,
-                kind_of(name) if name[0] == "/" else name,
+                shown,
                 entry.family,
                 source or None,
                 entry.by_learner,
@@ -202,11 +205,34 @@ class Transform:
             return self._last_time, "neighbour"
         return None, "unreadable"
 
+    @property
+    def fields(self) -> Counter[tuple[str, str, str]]:
+        """The fields that no column holds: name of the event, path and type to how often."""
+        found: Counter[tuple[str, str, str]] = Counter()
+        for (name, written), count in self._leftovers.items():
+            for path, kind in scrub.fields(_decode_json(written)):
+                found[name, path, kind] += count
+        return found
+
     def _extra(self, name: str, payload: dict[str, Any], username: str) -> str | None:
-        for path, kind in scrub.fields(payload):
-            self.fields[kind_of(name) if name[0] == "/" else name, path, kind] += 1
+        try:
+            written = _encode_json(payload)
+        except (ValueError, OverflowError, RecursionError):
+            # A number or a nesting that JSON has and its fast writers do not.
+            kept = scrub.scrub(payload, username=username)
+            return _encode_json(kept).decode() if kept else None
+        self._leftovers[name, written] += 1
+        extra = self._extras.get(written, "")
+        # What is left is mostly one of a few: whether it names the learner is to be seen each time.
+        if extra != "" and not (username and scrub.is_named(written, username)):
+            return extra
         kept = scrub.scrub(payload, username=username)
-        return _encode_json(kept).decode() if kept else None
+        found = _encode_json(kept).decode() if kept else None
+        if len(written) <= _SHORT and extra == "" and not (username and scrub.is_named(written, username)):
+            if len(self._extras) >= _MEMORY:
+                self._extras.clear()
+            self._extras[written] = found
+        return found
 
     def _clean(self, text: str) -> str:
         return scrub.clean(text, self._username)
