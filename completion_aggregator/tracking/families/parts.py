@@ -32,13 +32,17 @@ def parts_of_grades(grades: dict[str, Any], parts: dict[str, Part]) -> None:
         if part is None:
             part = parts[name] = Part()
         _grade(grade, part)
-        if not grade:
+        left = {key: value for key, value in grade.items() if value is not None and value != ""}
+        if left:
+            grades[name] = left
+        else:
             del grades[name]
 
 
 def parts_of_state(state: dict[str, Any]) -> dict[str, Part]:
     """Return the parts of a state that were answered, with how; what else it says is left in it."""
     answers = state.pop("student_answers", None)
+    _drop_empty(state)
     if not isinstance(answers, dict) or not answers:
         if answers:
             state["student_answers"] = answers
@@ -50,6 +54,17 @@ def parts_of_state(state: dict[str, Any]) -> dict[str, Part]:
         # Parts that it grades and that nobody answered have not been given anything.
         parts_of_grades({name: grade for name, grade in grades.items() if name in answers}, parts)
     return parts
+
+
+def _drop_empty(state: dict[str, Any]) -> None:
+    """Take out what most states hold and what says nothing."""
+    inputs = state.get("input_state")
+    if isinstance(inputs, dict) and not any(inputs.values()):
+        del state["input_state"]
+    if state.get("correct_map") == {}:
+        del state["correct_map"]
+    if state.get("has_saved_answers") is False:
+        del state["has_saved_answers"]
 
 
 def _grade(grade: dict[str, Any], part: Part) -> None:

@@ -7,7 +7,7 @@ name of the part, such as ``<id>_2_1``; the order in which they stand means noth
 import json
 import re
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from completion_aggregator.tracking.batch import Batch, Transform
 from completion_aggregator.tracking.families.parts import Part, parts_of_answers, parts_of_grades, parts_of_state
@@ -26,12 +26,14 @@ from completion_aggregator.tracking.values import (
     usage_key,
 )
 
-_LONGEST_FORM_FIELDS: Final = 1000
+_MOST_FIELDS: Final = 1000
 _LONGEST_HINT: Final = 2000
 _SUCCESS: Final = {"correct": True, "incorrect": False, "partially-correct": False}
+_INPUTS: Final = re.compile(r"\A(?:input_)+")
 #: ``<id>_2_1``: the problem, and which of its inputs.
 _INPUT: Final = re.compile(r"(?:input_)*(.+)_\d+_\d+(?:_[a-z]\w*)?", re.ASCII)
-_STATUS_TAG: Final = re.compile(r"<[^<>]*\bid=[\"']status_([^\"'<>]+)[\"'][^<>]*>")
+_STATUS_ID: Final = re.compile(r"\bid=[\"']status_([^\"'<>]+)[\"']")
+_LONGEST_TAG: Final = 500
 _STATUS: Final = re.compile(r"\b(partially-correct|incorrect|correct|queued)\b")
 
 
@@ -127,20 +129,20 @@ def dropped(action: str, payload: dict[str, Any], batch: Batch) -> str:
 
 def _stated(action: str, seat: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take an event of the server, or a browser's that has the server's form."""
-    block = _block(payload, batch)
     before = payload.pop("old_state", None)
     state = payload.pop("state", None)
     if not isinstance(state, dict):
         state = before if isinstance(before, dict) else {}
     found = integer(state.pop("seed", None)), flag(state.pop("done", None))
     parts = _parts(payload)
+    block = _block(payload, batch) or _of_parts(parts, batch)
     batch.attempt.append((batch.row, block or None, action, *_result(payload)))
     _answered(parts, seat, block, batch, found)
     _answered(parts_of_state(state), "before", block, batch, found)
     if state and (left := prune(state)):
         payload["state"] = left
     payload.pop("student", None)  # the name of somebody else
-    return block or _of_parts(parts, batch)
+    return block
 
 
 def _result(payload: dict[str, Any]) -> tuple[Any, ...]:
@@ -167,8 +169,8 @@ def _parts(payload: dict[str, Any]) -> dict[str, Part]:
         found = payload.pop(key, None)
         if isinstance(found, dict):
             parts_of_grades(found, parts)
-            if found and (left := prune(found)):
-                payload[key] = left
+            if found:
+                payload[key] = found
     return parts
 
 
@@ -183,30 +185,35 @@ def _form_sent(action: str, seat: str, payload: dict[str, Any], batch: Batch) ->
 
 def _of_form(form: str) -> dict[str, Part]:
     """Return the parts that a form has; those of several choices end in ``[]``."""
-    try:
-        fields = parse_qsl(form, keep_blank_values=True, max_num_fields=_LONGEST_FORM_FIELDS)
-    except ValueError:  # more fields than any problem has
-        return {}
     parts: dict[str, Part] = {}
-    for key, value in fields:
+    for field in form.split("&", _MOST_FIELDS):
+        key, _, value = field.partition("=")
+        if "%" in field or "+" in field:
+            key, value = unquote_plus(key), unquote_plus(value)
         name = key.removesuffix("[]")
-        while name.startswith("input_"):
-            name = name[6:]
-        if key.endswith("[]"):
-            chosen = parts.setdefault(name, Part(answer=[]))
+        if name.startswith("input_"):
+            name = _INPUTS.sub("", name)
+        if not name:
+            continue
+        if name == key or not key.endswith("[]"):
+            parts[name] = Part(value)
+        else:
+            chosen = parts.setdefault(name, Part([]))
             if isinstance(chosen.answer, list):
                 chosen.answer.append(value)
-        else:
-            parts[name] = Part(answer=value)
     return parts
 
 
 def _marks(page: str) -> dict[str, str]:
+    """Return the marks in a page: a word in the tag that has the status of a part."""
     marks = {}
-    for tag in _STATUS_TAG.finditer(page):
-        mark = _STATUS.search(tag[0].replace(f"status_{tag[1]}", ""))
+    for found in _STATUS_ID.finditer(page) if "status_" in page else ():
+        start, end = found.span()
+        before = page[max(0, start - _LONGEST_TAG) : start].rpartition("<")[2]
+        after = page[end : end + _LONGEST_TAG].partition(">")[0]
+        mark = _STATUS.search(before) or _STATUS.search(after)
         if mark:
-            marks[tag[1]] = mark[1]
+            marks[found[1]] = mark[1]
     return marks
 
 
@@ -224,9 +231,9 @@ def _answered(
                 _answer(part, batch),
                 text(part.input_type),
                 text(part.correct),
-                number(part.points),
-                _cleaned(part.hint, batch),
-                _cleaned(part.message, batch),
+                None if part.points is None else number(part.points),
+                _cleaned(part.hint, batch) if part.hint else None,
+                _cleaned(part.message, batch) if part.message else None,
                 *state,
             )
         )

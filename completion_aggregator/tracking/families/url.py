@@ -101,8 +101,13 @@ def _field_names(payload: dict[str, Any]) -> list[str]:
     for method in ("GET", "POST"):
         sent = payload.get(method)
         if isinstance(sent, dict):
-            names.update(name if _FIELD.fullmatch(name) else "*" for name in sent)
+            names.update(map(_told, sent))
     return sorted(names)[:_MOST_FIELDS]
+
+
+@lru_cache(maxsize=4096)
+def _told(name: str) -> str:
+    return name if _FIELD.fullmatch(name) else "*"
 
 
 #: What stands behind these is the name of a function.

@@ -351,6 +351,18 @@ def test_a_message_has_at_most_2000_characters():
     assert 1900 < len(message) <= 2000
 
 
+def test_parts_tell_the_problem_that_the_server_does_not():
+    rows = {**attempt(action="submit"), "response": [response(seat="given", answer="3")]}
+    assert taken("problem_check", {"answers": {PART: "3"}}) == Taken(BLOCK, rows, {})
+
+
+def test_forms_and_pages_made_to_take_long_do_not():
+    for form in ("input_" * 100_000, "&" * 100_000, "%" * 100_000, "_1" * 100_000 + "=", "=" * 100_000):
+        taken("problem_check", {"form": form}, source="browser")
+    for page in ("<" * 100_000, ' id="status_a"' * 10_000, 'id="status_' * 10_000):
+        taken("problem_graded", {"list": ["input_a_2_1=3", page]}, source="browser")
+
+
 @pytest.mark.parametrize("wrong", ["text", 5, ["a"], None, {"a": 5}, {"a": None}])
 def test_what_has_another_form_never_stops_a_load(wrong):
     sent = dict.fromkeys(("answers", "correct_map", "submission", "state", "problem_id", "success", "attempts"), wrong)
