@@ -237,6 +237,16 @@ def _kept_of(value: list[Any]) -> list[Any]:
     return [_kept(each) if type(each) is dict else _kept_of(each) if type(each) is list else each for each in value]
 
 
+def is_personal(key: str) -> bool:
+    """Say whether a field of this name says who somebody is, or is a secret."""
+    return (_verdicts.get(key) or _verdict(key)) is _Verdict.DENIED
+
+
+def is_free_text(key: str) -> bool:
+    """Say whether a field of this name holds what somebody wrote."""
+    return (_verdicts.get(key) or _verdict(key)) is _Verdict.FREE
+
+
 class _Walk:
     """One way through a payload, as far as there is room; ``room`` counts the least that JSON takes."""
 

@@ -1,0 +1,62 @@
+import argparse
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from completion_aggregator.tracking.commands import redact
+from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
+from completion_aggregator.tracking.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    found = Store(tmp_path / "store", tmp_path / "store-private", tmp_path / "store-keys.json")
+    found.create()
+    return found
+
+
+def ran(store: Store, *arguments: str | Path) -> tuple[int, str, str]:
+    parser = argparse.ArgumentParser()
+    redact.register(parser.add_subparsers())
+    options = parser.parse_args(["redact", *map(str, arguments), "--store", str(store.folder)])
+    out, err = io.StringIO(), io.StringIO()
+    return options.run(options, out, err), out.getvalue(), err.getvalue()
+
+
+def test_a_copy_is_made_with_the_keys_of_the_store(store: Store, tmp_path: Path):
+    log, copy = tmp_path / "a.log", tmp_path / "copy.log"
+    log.write_text('{"username": "ana", "context": {"user_id": 7}, "session": "abc"}\nnonsense\n')
+    assert ran(store, log, copy, "--keep-sessions") == (
+        0,
+        f"1 files, 2 lines written to {copy}.\n  1 lines of which only the length is left: no JSON object\n",
+        "",
+    )
+    first, second = map(json.loads, copy.read_text().splitlines())
+    name = Pseudonyms(Keys.load(store.keys_path)).person(7, "")
+    assert name
+    assert first == {"username": name.hex(), "context": {"user_id": name.hex()}, "session": "abc"}
+    assert second == {"redacted": "no JSON object", "length": 8}
+
+
+def test_a_folder_is_copied_and_told_as_json(store: Store, tmp_path: Path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.log").write_text("{}\n")
+    status, out, _ = ran(store, tmp_path / "logs", tmp_path / "copies", "--json")
+    assert (status, json.loads(out)) == (0, {"files": 1, "lines": 1, "replaced": {}, "damaged": []})
+    assert (tmp_path / "copies" / "a.log").read_text() == "{}\n"
+
+
+def test_a_folder_without_logs_is_wrong_use(store: Store, tmp_path: Path):
+    (tmp_path / "logs").mkdir()
+    status, out, err = ran(store, tmp_path / "logs", tmp_path / "copies")
+    assert (status, out, err) == (2, "", f"Error: there is no log in {tmp_path}/logs. Is --pattern right?\n")
+
+
+def test_what_could_not_be_unpacked_makes_the_status(store: Store, tmp_path: Path):
+    log, copy = tmp_path / "a.log.gz", tmp_path / "copy.log"
+    log.write_bytes(gzip.compress(b"{}\n" * 1000)[:-6])
+    status, out, _ = ran(store, log, copy)
+    assert (status, out.splitlines()[1]) == (1, f"  damaged: {log}: gzip: cut; what could be unpacked is copied")
