@@ -6,6 +6,7 @@ name of the part, such as ``<id>_2_1``; the order in which they stand means noth
 
 import json
 import re
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -207,7 +208,7 @@ def _of_form(form: str) -> dict[str, Part]:
 def _marks(page: str) -> dict[str, str]:
     """Return the marks in a page: a word in the tag that has the status of a part."""
     marks = {}
-    for found in _STATUS_ID.finditer(page) if "status_" in page else ():
+    for found in islice(_STATUS_ID.finditer(page), _MOST_FIELDS) if "status_" in page else ():
         start, end = found.span()
         before = page[max(0, start - _LONGEST_TAG) : start].rpartition("<")[2]
         after = page[end : end + _LONGEST_TAG].partition(">")[0]
