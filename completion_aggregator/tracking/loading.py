@@ -35,7 +35,8 @@ class Plan:
 def plan(ledger: Ledger, sources: Iterable[Source], *, now: datetime) -> Plan:
     """Say which of the files are to be read. Those that are as they were when they were last read are not."""
     tasks, known, changed = [], 0, 0
-    for source in sources:
+    # Places that are named may lie in one another.
+    for source in {source.url: source for source in sources}.values():
         seen = ledger.at_place(source.url)
         if seen and seen[0] == source.stamp:
             known += 1
