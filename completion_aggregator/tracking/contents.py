@@ -5,7 +5,7 @@ was wrong is said.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -108,10 +108,15 @@ class Content:
         return advanced
 
 
-def head_of(block: bytes) -> bytes:
-    """Return the SHA-256 of the first line in the first block of a content."""
-    end = block.find(b"\n", 0, _LONGEST_HEAD)
-    return hashlib.sha256(block[: end if end >= 0 else _LONGEST_HEAD]).digest()
+def head_of(content: Content) -> bytes:
+    """Return the SHA-256 of the first line of a content, of which the first member of a gzip file may be a part."""
+    begin = b""
+    for block in content.blocks():
+        begin += block[:_LONGEST_HEAD]
+        if b"\n" in block or len(begin) >= _LONGEST_HEAD:
+            break
+    end = begin.find(b"\n", 0, _LONGEST_HEAD)
+    return hashlib.sha256(begin[: end if end >= 0 else _LONGEST_HEAD]).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +195,19 @@ class Lines:
         self.length += length
 
 
-def longest_prefix(content: Content, lengths: Mapping[int, bytes]) -> int:
-    """Return the greatest of *lengths* at which the content has the SHA-256 that is given for it, or 0."""
-    digest, position, found = hashlib.sha256(), 0, 0
-    wanted = sorted(lengths)
+def longest_prefix(content: Content, prefixes: Set[tuple[int, bytes]]) -> tuple[int, bytes] | None:
+    """Return the longest of *prefixes* that the content has: a length, and the SHA-256 of so many bytes."""
+    digest, position, found = hashlib.sha256(), 0, None
+    wanted = sorted({length for length, _ in prefixes})
     for block in content.blocks():
         start = 0
         while wanted and wanted[0] <= position + len(block):
             stop = wanted.pop(0) - position
             digest.update(memoryview(block)[start:stop])
             start = stop
-            if digest.digest() == lengths[position + stop]:
-                found = position + stop
+            prefix = position + stop, digest.digest()
+            if prefix in prefixes:
+                found = prefix
         if not wanted:
             break
         digest.update(memoryview(block)[start:])

@@ -30,7 +30,7 @@ CREATE TABLE source (
     source INTEGER PRIMARY KEY, name TEXT NOT NULL, head BLOB NOT NULL, length INTEGER NOT NULL, digest BLOB NOT NULL,
     log_day TEXT, damage TEXT NOT NULL, load INTEGER NOT NULL, bytes INTEGER NOT NULL, lines INTEGER NOT NULL,
     blank INTEGER NOT NULL, joined INTEGER NOT NULL, events INTEGER NOT NULL, copies INTEGER NOT NULL,
-    quarantined INTEGER NOT NULL, repaired INTEGER NOT NULL, first TEXT, last TEXT, UNIQUE (digest, length)
+    quarantined INTEGER NOT NULL, repaired INTEGER NOT NULL, first TEXT, last TEXT
 );
 CREATE INDEX source_head ON source (head);
 CREATE TABLE prefix (

@@ -78,7 +78,7 @@ class Reader:
         try:
             with opened(task.source) as stream:
                 content = Content(stream)
-                head = contents.head_of(next(content.blocks(), b""))
+                head = contents.head_of(content)
             packed = self._packed(task) if content.is_packed else None
             if packed and (alike := self._desk.packed_alike(packed)):
                 self._desk.saw(task, packed, alike)
@@ -157,5 +157,5 @@ def _prefix(task: Task, known: list[Known]) -> Known | None:
     if not known:
         return None
     with opened(task.source) as stream:
-        length = contents.longest_prefix(Content(stream), {each.length: each.digest for each in known})
-    return next((each for each in known if each.length == length), None)
+        found = contents.longest_prefix(Content(stream), {(each.length, each.digest) for each in known})
+    return next((each for each in known if (each.length, each.digest) == found), None)
