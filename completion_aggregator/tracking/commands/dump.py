@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.tracking import dump
 from completion_aggregator.tracking.commands.options import add_parser
-from completion_aggregator.tracking.errors import TrackingError
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
@@ -40,32 +39,19 @@ def register(subparsers: "Subparsers") -> None:
     other.set_defaults(run=run_tables)
 
 
-def run_extract(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
-    """Write the sections; 1 if a table is absent or the dump cannot be read."""
-    try:
-        if options.output:
-            dump.extract_to(options.output, options.dump, options.tables)
-        else:
-            # A dump is bytes: what stands behind the text is written to, where there is such a thing.
-            dump.extract(options.dump, options.tables, getattr(out, "buffer", None) or sys.stdout.buffer)
-    except TrackingError as error:
-        print(error, file=err)
-        return 1
-    except BrokenPipeError:
-        return 1
-    except OSError as error:
-        print(f"{options.output or 'standard output'} cannot be written: {error.strerror or error}", file=err)
-        return 1
+def run_extract(options: argparse.Namespace, out: TextIO, _: TextIO) -> int:
+    """Write the sections. Raises AbsentTable, AmbiguousTable or DamagedDump."""
+    if options.output:
+        dump.extract_to(options.output, options.dump, options.tables)
+    else:
+        # A dump is bytes: what stands behind the text is written to, where there is such a thing.
+        dump.extract(options.dump, options.tables, getattr(out, "buffer", None) or sys.stdout.buffer)
     return 0
 
 
 def run_tables(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
-    """List the tables; 1 if there are none."""
-    try:
-        tables = dump.tables_of(options.dump)
-    except TrackingError as error:
-        print(error, file=err)
-        return 1
+    """List the tables; 1 if there are none. Raises DamagedDump."""
+    tables = dump.tables_of(options.dump)
     names = sorted(f"{place}.{table}" if place else table for table, places in tables.items() for place in places)
     for name in names:
         print(name, file=out)

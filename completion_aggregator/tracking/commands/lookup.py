@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from completion_aggregator.exceptions import CompletionAggregatorError
-from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
+from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, store_of
 from completion_aggregator.tracking.lookup import Answer, lookup
 
 if TYPE_CHECKING:
@@ -34,12 +33,10 @@ def register(subparsers: "Subparsers") -> None:
 
 
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
-    """Answer from the store; 1 if nothing was found."""
-    try:
-        return answer(_asked(options.ids, sys.stdin), opened_store(options).tables_folder, out, as_json=options.json)
-    except CompletionAggregatorError as error:
-        print(error, file=err)
-        return 1
+    """Answer from the store; 1 if nothing was found. Raises NoStore or NotRefreshed."""
+    store = store_of(options)  # what is open needs no keys
+    with store.reading():
+        return answer(_asked(options.ids, sys.stdin), store.tables_folder, out, as_json=options.json)
 
 
 def answer(asked: Iterable[str], tables_folder: Path, out: TextIO, *, as_json: bool) -> int:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
-from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.ports import get_platform
 from completion_aggregator.tracking import refresh
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
@@ -81,22 +80,17 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         print(f"--tables chooses tables of platform, not of {options.what}", file=err)
         return 2
     kinds = KINDS if options.what == "all" else (options.what,)
-    try:
-        store = opened_store(options)
-        target = refresh.ParquetTarget(store.tables_folder, store.private_folder / "tables")
-        with ExitStack() as opened:
-            request = _Request(
-                source=_source(options, kinds, opened),
-                target=target,
-                pseudonym=lambda user_id: store.pseudonym(user_id, ""),
-                tables=options.tables,
-                forum_dump=options.forum_dump,
-                keep_text=options.keep_text,
-            )
-            summaries = refresh.refresh_all(_refreshes(request, kinds))
-    except CompletionAggregatorError as error:
-        print(error, file=err)
-        return 1
+    store = opened_store(options)
+    with ExitStack() as opened:
+        request = _Request(
+            source=_source(options, kinds, opened),
+            target=refresh.ParquetTarget(store.tables_folder, store.private_folder / "tables"),
+            pseudonym=lambda user_id: store.pseudonym(user_id, ""),
+            tables=options.tables,
+            forum_dump=options.forum_dump,
+            keep_text=options.keep_text,
+        )
+        summaries = refresh.refresh_all(_refreshes(request, kinds))
     return report(summaries, out, err, as_json=options.json)
 
 

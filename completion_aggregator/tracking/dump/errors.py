@@ -32,6 +32,10 @@ class AmbiguousTable(TrackingError):
     """Several databases of the dump have a table of this name."""
 
 
+class UnusableTarget(TrackingError):
+    """What was asked for cannot be written there."""
+
+
 def listed(names: list[str]) -> str:
     """Return the names as a message holds them."""
     if not names:

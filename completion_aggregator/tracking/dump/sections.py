@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from completion_aggregator.tracking.dump.errors import AbsentTable, AmbiguousTable, DamagedDump
+from completion_aggregator.tracking.dump.errors import AbsentTable, AmbiguousTable, UnusableTarget
 from completion_aggregator.tracking.dump.statements import Kind, Reader, Statement
 from completion_aggregator.tracking.dump.window import open_dump, open_packed, open_written
 
@@ -74,15 +74,20 @@ def extract(dump: Path, tables: Collection[str], out: IO[bytes]) -> None:
 
 
 def extract_to(path: Path, dump: Path, tables: Collection[str]) -> None:
-    """Write the sections into a new file, packed if its name ends in ``.gz``; it is there when it is whole."""
+    """Write the sections into a new file, packed if its name ends in ``.gz``; it is there when it is whole.
+
+    Raises UnusableTarget, and what ``extract`` does.
+    """
     if path.exists():
-        raise DamagedDump(f"{path} is there already: remove it, or choose another name")
+        raise UnusableTarget(f"{path} is there already: remove it, or choose another name")
     unfinished = path.with_name(f".{path.name}.part")
-    unfinished.unlink(missing_ok=True)
     try:
+        unfinished.unlink(missing_ok=True)
         with open_written(unfinished, packed=path.suffix == ".gz") as out:
             extract(dump, tables, out)
         unfinished.rename(path)
+    except OSError as error:  # of the dump it would be another: see Window.fill
+        raise UnusableTarget(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

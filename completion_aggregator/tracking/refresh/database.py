@@ -12,6 +12,10 @@ from completion_aggregator.tracking.refresh.source import BATCH_ROWS, Row
 
 _KEY: Final = "id"  # of every table of Django's that was not given another, and all that are read here
 
+# Names come from the callers' constants, as the database quotes them.
+_FIRST: Final = "SELECT {columns} FROM {table} ORDER BY {key} LIMIT %s"
+_AFTER: Final = "SELECT {columns} FROM {table} WHERE {key} > %s ORDER BY {key} LIMIT %s"
+
 
 class UnknownDatabase(TrackingError):
     """The settings of the site name no such database."""
@@ -58,9 +62,8 @@ class DatabaseSource:
         """Return the statement for the first rows, and that for those after a key."""
         quote = self._connection.ops.quote_name
         listed = ", ".join("NULL" if name is None else quote(name) for name in columns)
-        chosen, key = f"SELECT {listed} FROM {quote(table)}", quote(_KEY)
-        order = f" ORDER BY {key} LIMIT %s"
-        return f"{chosen}{order}", f"{chosen} WHERE {key} > %s{order}"
+        names = {"columns": listed, "table": quote(table), "key": quote(_KEY)}
+        return _FIRST.format(**names), _AFTER.format(**names)
 
     @cached_property
     def _tables(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from completion_aggregator.tracking.tables import Column, Kind, Table
 _ID, _TIME, _TERM, _TEXT = Kind.ID, Kind.TIME, Kind.TERM, Kind.TEXT
 _INTEGER, _NUMBER, _FLAG = Kind.INTEGER, Kind.NUMBER, Kind.FLAG
 _TYPES: Final = {
-    _ID: pa.binary(16),
+    _ID: pa.uuid(),
     _TIME: pa.timestamp("us", tz="UTC"),
     _TERM: pa.string(),
     _TEXT: pa.string(),

@@ -1,20 +1,21 @@
-import argparse
 import io
 
 import pytest
 
-from completion_aggregator.tracking.commands import dump
+from completion_aggregator.tracking.commands import tree
 from tests.tracking.dump.writing import HEADER, section
 
 DUMP = HEADER + section("users", ("`id` int",), [(1,)]) + section("grades", ("`id` int",), [(2,)])
 
 
+@pytest.fixture(autouse=True)
+def only_this(monkeypatch):
+    monkeypatch.setattr(tree, "COMMANDS", ("dump",))
+
+
 def run(*words):
-    parser = argparse.ArgumentParser(prog="tracking")
-    dump.register(parser.add_subparsers())
-    options = parser.parse_args(["dump", *map(str, words)])
     out, err = io.TextIOWrapper(io.BytesIO(), write_through=True), io.StringIO()
-    status = options.run(options, out, err)
+    status = tree.run("tracking", ["dump", *map(str, words)], out, err)
     out.seek(0)
     return status, out.read(), err.getvalue()
 
@@ -43,7 +44,7 @@ def test_an_absent_table_fails_and_says_which_are_there(path, tmp_path):
     assert run("extract", path, "forum", "-o", tmp_path / "out.sql") == (
         1,
         "",
-        f"{path} has no table forum; it has grades, users\n",
+        f"Error: {path} has no table forum; it has grades, users\n",
     )
 
 
@@ -52,7 +53,7 @@ def test_a_file_that_cannot_be_written_is_named(path, tmp_path):
     assert run("extract", path, "grades", "-o", target) == (
         1,
         "",
-        f"{target} cannot be written: No such file or directory\n",
+        f"Error: {target} cannot be written: No such file or directory\n",
     )
 
 

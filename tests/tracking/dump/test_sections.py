@@ -8,6 +8,7 @@ from completion_aggregator.tracking.dump import (
     AbsentTable,
     AmbiguousTable,
     DamagedDump,
+    UnusableTarget,
     extract,
     extract_to,
     rows_of,
@@ -102,7 +103,7 @@ def test_an_absent_table_is_named_with_those_that_are_there(dump, tmp_path):
 def test_a_file_that_is_there_is_not_written_over(dump, tmp_path):
     target = tmp_path / "out.sql"
     extract_to(target, dump, ["grades"])
-    with pytest.raises(DamagedDump, match=r"out\.sql is there already"):
+    with pytest.raises(UnusableTarget, match=r"out\.sql is there already"):
         extract_to(target, dump, ["grades"])
     assert target.read_text() == extracted(dump, "grades")
 

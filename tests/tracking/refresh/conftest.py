@@ -37,7 +37,7 @@ def written(target):
 
 
 def number(pseudonym):
-    return None if pseudonym is None else int.from_bytes(pseudonym, "big")
+    return None if pseudonym is None else pseudonym.int
 
 
 @pytest.fixture(params=[pytest.param("database", marks=pytest.mark.django_db(transaction=True)), "dump"])
