@@ -347,6 +347,8 @@ def _over_ssh(location: str) -> tuple[str, dict[str, Any]]:
     """Return where and how to connect: as the user's own SSH settings say, and only to a host that they know."""
     try:
         import paramiko  # type: ignore[import-untyped] # it has no types
+
+        from completion_aggregator.tracking.known_hosts import KnownHosts
     except ImportError:
         return location, {}
     scheme, _, rest = location.partition("://")
@@ -355,7 +357,7 @@ def _over_ssh(location: str) -> tuple[str, dict[str, Any]]:
     host, colon, port = place.partition(":")
     settings = Path.home() / ".ssh" / "config"
     found = paramiko.SSHConfig.from_path(str(settings)).lookup(host) if settings.is_file() else {}
-    own: dict[str, Any] = {"host_key_policy": _known_hosts(), "timeout": 30, "skip_instance_cache": True}
+    own: dict[str, Any] = {"host_key_policy": KnownHosts, "timeout": 30, "skip_instance_cache": True}
     if "identityfile" in found:
         own["key_filename"] = list(found["identityfile"])
     if "user" in found and not at:
@@ -363,20 +365,3 @@ def _over_ssh(location: str) -> tuple[str, dict[str, Any]]:
     if "port" in found and not colon:
         colon, port = ":", found["port"]
     return f"{scheme}://{user}{at}{found.get('hostname', host)}{colon}{port}{slash}{path}", own
-
-
-def _known_hosts() -> type:
-    """Return a policy that refuses whoever the user never met: the library by itself would trust anybody."""
-    import paramiko
-
-    class KnownHosts(paramiko.MissingHostKeyPolicy):  # type: ignore[misc] # its base has no types
-        def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-            for path in (Path.home() / ".ssh" / "known_hosts", Path("/etc/ssh/ssh_known_hosts")):
-                if path.is_file() and paramiko.HostKeys(str(path)).check(hostname, key):
-                    return
-            raise paramiko.SSHException(
-                f"the key of {hostname} ({key.get_name()} {key.fingerprint}) is not in ~/.ssh/known_hosts."
-                " Connect to it once with ssh and compare the key"
-            )
-
-    return KnownHosts

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from completion_aggregator.tracking.scrub import LARGEST_EXTRA, address, clean, fields, scrub
+from completion_aggregator.tracking.scrub import (
+    LARGEST_EXTRA,
+    address,
+    clean,
+    fields,
+    is_free_text,
+    is_named,
+    is_personal,
+    scrub,
+)
 
 BLOCK = "block-v1:Org.X+CS101+2024_T1+type@video+block@intro.v2"
 
@@ -367,3 +376,22 @@ def test_a_deep_payload_has_fields_without_recursion():
     for _ in range(5000):
         payload = {"a": payload}
     assert list(fields(payload)) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "username", "found"),
+    [
+        (b'{"a":"by ANA"}', "ana", True),
+        (b'{"a":"by bob"}', "ana", False),
+        (b'{"a":"/u/ana%2bx"}', "ana+x", True),
+        (b'{"a":"/u/ana-x"}', "ana+x", False),
+        (b'{"a":"x"}', "\u00e9mile", True),
+    ],
+)
+def test_it_is_told_whether_json_may_name_the_learner(written, username, found):
+    assert is_named(written, username) is found
+
+
+def test_fields_are_told_apart_by_their_names():
+    assert [is_personal(key) for key in ("userName", "body", "block_id")] == [True, False, False]
+    assert [is_free_text(key) for key in ("userName", "body", "block_id")] == [False, True, False]
