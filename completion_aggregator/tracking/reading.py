@@ -107,16 +107,18 @@ class Reader:
             self._transform.begin_file()
             try:
                 for each in lines:
-                    self._take(progress, content, lines, each)
-                if lines.rest and (content.is_packed or task.is_settled or is_event(lines.rest)):
-                    self._take(progress, content, lines, [lines.take_rest()])
+                    progress = self._take(progress, content, lines, each)
+                if lines.rest and _is_whole(task, content, lines.rest):
+                    progress = self._take(progress, content, lines, [lines.take_rest()])
             except Unreadable as error:
                 # What came before is sound; the rest comes when the file can be read again.
                 content.damage = f"read: {error}"
                 self._desk.failed(task, content.damage)
         self._end_file(task, progress, content, lines)
 
-    def _take(self, progress: Progress, content: Content, lines: Lines, each: list[bytes] | TooLong) -> None:
+    def _take(self, progress: Progress, content: Content, lines: Lines, each: list[bytes] | TooLong) -> Progress:
+        """Take lines, and return the progress that they count for."""
+        progress = self._in_load_with_room(progress)
         load = self._load = self._load or LoadWriter(self._desk, self._settings, self._transform)
         if not progress.source:
             progress.source = self._desk.number_source()
@@ -132,17 +134,29 @@ class Reader:
         self._desk.advance(content.advanced(), count, 0)
         if len(self._transform.events) >= BATCH_EVENTS or load.batch_bytes >= BATCH_BYTES:
             load.flush()
-        if load.bytes >= LOAD_BYTES:
-            self._end_load()
+        return progress
+
+    def _in_load_with_room(self, progress: Progress) -> Progress:
+        """End a load that is full, and return the progress that what comes next of the file counts for."""
+        load = self._load
+        if not load or load.bytes < LOAD_BYTES:
+            return progress
+        rest = progress.rest_of()
+        if load.has(progress):
+            # Of a run that ends here, the next one must not take the file for one that was read.
+            progress.stamp, progress.packed = "", None
+        self._end_load()
+        rest.log_day = progress.log_day
+        return rest
 
     def _end_file(self, task: Task, progress: Progress, content: Content, lines: Lines) -> None:
+        # With a line left over, or a file that broke off, the same file is looked at again.
+        is_at_end = not lines.rest and not content.damage.startswith("read")
         if self._load and progress.source and self._load.has(progress):
             progress.damage = content.damage
-            # With a line left over, or a file that broke off, the same file is looked at again.
-            if lines.rest or content.damage.startswith("read"):
-                progress.stamp = ""
-                progress.packed = None
-        elif not lines.rest:
+            if not is_at_end:
+                progress.stamp, progress.packed = "", None
+        elif is_at_end:
             self._desk.saw(task, progress.packed, progress.source)
         self._desk.advance(content.advanced(), 0, 0)
 
@@ -150,6 +164,11 @@ class Reader:
         if self._load:
             self._desk.deliver(self._load.finish())
             self._load = None
+
+
+def _is_whole(task: Task, content: Content, rest: bytes) -> bool:
+    """Tell whether the last line is all that there will be of it, though it has no end."""
+    return task.is_settled or (content.is_packed and not content.damage) or is_event(rest)
 
 
 def _prefix(task: Task, known: list[Known]) -> Known | None:
