@@ -7,6 +7,7 @@ was wrong is said.
 import hashlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO, Final
 
 from isal import isal_zlib
@@ -22,6 +23,8 @@ _GZIP: Final = 31  # window bits: expect gzip's header
 #: The head of a content: its first bytes up to the end of the first line, which stay as they are while a log grows.
 _LONGEST_HEAD: Final = 2**16
 _BEGIN: Final = 4096
+#: So much of what stands before the first line that is read is looked at: more than a line that the platform writes.
+_NEIGHBOURS: Final = 2**18
 
 
 class Content:
@@ -128,17 +131,27 @@ class TooLong:
 
 
 class Lines:
-    """The whole lines of a content from *start* on, in lists, without their ends.
+    """The whole lines of a content, in lists, without their ends.
 
     ``length`` bytes were handed out or skipped so far, ``rest`` is the line without an end behind them.
     """
 
-    def __init__(self, content: Content, start: int = 0, *, longest: int = LONGEST_LINE) -> None:
+    def __init__(self, content: Content, *, longest: int = LONGEST_LINE) -> None:
         self._blocks = content.blocks()
-        self._start, self._longest = start, longest
+        self._longest = longest
         self._hash = hashlib.sha256()
         self.length = 0
         self.rest = b""
+
+    def skip(self, start: int) -> list[bytes]:
+        """Go on to *start*, and return the last lines before it."""
+        before = b""
+        while self.length < start and (block := next(self._blocks, b"")):
+            skipped = min(len(block), start - self.length)
+            self._count(block, skipped)
+            before = (before + block[:skipped])[-_NEIGHBOURS:]
+            self._blocks = chain([block[skipped:]], self._blocks) if skipped < len(block) else self._blocks
+        return before.split(b"\n")
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the first ``length`` bytes."""
@@ -152,7 +165,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[list[bytes] | TooLong]:
         """Yield the lines."""
-        for block in self._skipped():
+        for block in self._blocks:
             data = self.rest + block if self.rest else block
             lines = data.split(b"\n")
             self.rest = lines.pop()
@@ -161,20 +174,6 @@ class Lines:
                 yield lines
             if len(self.rest) > self._longest:
                 yield self._too_long()
-
-    def _skipped(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            missing = self._start - self.length
-            if missing >= len(block):
-                self._count(block, len(block))
-            elif missing > 0:
-                self._count(block, missing)
-                yield block[missing:]
-                break
-            else:
-                yield block
-                break
-        yield from self._blocks
 
     def _too_long(self) -> TooLong:
         begin, length = self.rest[:_BEGIN], 0

@@ -103,9 +103,9 @@ class Reader:
             progress.source, progress.length = prefix.source, prefix.length
         with opened(task.source) as stream:
             content = Content(stream)
-            lines = Lines(content, progress.length)
-            self._transform.begin_file()
+            lines = Lines(content)
             try:
+                self._transform.begin_file(lines.skip(progress.length))
                 for each in lines:
                     progress = self._take(progress, content, lines, each)
                 if lines.rest and _is_whole(task, content, lines.rest):

@@ -5,7 +5,7 @@ What it costs for a line decides what a load costs; measured in `benchmarks/trac
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -85,9 +85,10 @@ class Transform:
         self._leftovers: Counter[tuple[str, bytes]] = Counter()
         self.lines = self.blank = self.joined = self.repaired = 0
 
-    def begin_file(self) -> None:
-        """Forget the neighbours: another file begins."""
-        self._last_time = None
+    def begin_file(self, before: Sequence[bytes] = ()) -> None:
+        """Forget the neighbours: another file begins, or goes on behind the lines *before*."""
+        times = (time_of(line) for line in reversed(before))
+        self._last_time = next((time for time in times if time), None)
 
     def take(self, offset: int, block: Iterable[bytes]) -> int:
         """Take lines that begin at *offset* of their file; return where the next one begins."""
@@ -260,6 +261,19 @@ def is_event(line: bytes) -> bool:
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return False
     return True
+
+
+def time_of(line: bytes) -> str | None:
+    """Return the time that stands in a line, as text in UTC; None if there is none that can be read."""
+    try:
+        found = [envelope.decode(line)]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        try:
+            found = [each.line for each in lines.climb(line)]
+        except lines.NoEvent:
+            return None
+    times = [_utc(each.time or each.timestamp or "") for each in found if each.name or each.event_type]
+    return next((time for time in reversed(times) if time), None)
 
 
 def payload_of(event: object) -> dict[str, Any]:
