@@ -100,7 +100,7 @@ class Line:
     def __init__(self, pseudonyms: Pseudonyms, *, keeps_sessions: bool = False) -> None:
         self._pseudonyms = pseudonyms
         self._keeps_sessions = keeps_sessions
-        self._username = ""
+        self._username = self._low = ""
         self._has_answers = False
 
     def __call__(self, line: bytes) -> tuple[bytes, str]:
@@ -119,6 +119,7 @@ class Line:
             raise ValueError(start)  # pragma: no cover (what begins with a brace is an object)
         name = event.get("username")
         self._username = name if isinstance(name, str) else ""
+        self._low = self._username.lower()
         kind = event.get("event_type") or event.get("name")
         # Answers to problems are no free text; nor is what the problem says of them.
         self._has_answers = isinstance(kind, str) and ("problem" in kind or "answer" in kind)
@@ -131,7 +132,7 @@ class Line:
         context = event.get("context")
         number = context.get("user_id") if isinstance(context, dict) else None
         person = self._pseudonyms.person(_number(number), self._username)
-        told = {self._text(key): self._field(key, value, 1, parent=_LINE) for key, value in event.items()}
+        told = {self._key(key): self._field(key, value, 1, parent=_LINE) for key, value in event.items()}
         if self._username and person:
             told["username"] = person.hex()
         return told
@@ -141,6 +142,8 @@ class Line:
             return self._pseudonym(_SQUASHED.sub("", key).lower(), value, depth)
         if isinstance(value, str) and key in _ADDRESSES and "/" in value:
             return scrub.address(value, self._username)
+        if key == "agent" and isinstance(value, str) and "@" not in value and not self._is_named(value):
+            return value  # versions of browsers look like addresses
         if scrub.is_free_text(key) and not self._has_answers:
             return _lengths(value) if _is_text(value) else self._any(value, depth, parent=key)
         return self._any(value, depth, parent=key)
@@ -155,7 +158,7 @@ class Line:
             named = value.get("setting")
             is_setting = isinstance(named, str) and scrub.is_personal(named)
             return {
-                self._text(key): self._pseudonym("text", each, depth + 1)
+                self._key(key): self._pseudonym("text", each, depth + 1)
                 if is_setting and key in {"old", "new"}
                 else self._field(key, each, depth + 1, parent=parent)
                 for key, each in value.items()
@@ -163,6 +166,13 @@ class Line:
         if isinstance(value, list):
             return [self._any(each, depth + 1, parent=parent) for each in value]
         return value
+
+    def _key(self, key: str) -> str:
+        # A word alone is no mail and no address.
+        return key if key.isidentifier() and not self._is_named(key) else self._text(key)
+
+    def _is_named(self, text: str) -> bool:
+        return self._low != "" and self._low in text.lower()
 
     def _text(self, text: str) -> str:
         if text[:1] in {"{", "["} and len(text) > 2:
@@ -178,7 +188,7 @@ class Line:
                 return None
             if isinstance(value, list):
                 return [self._pseudonym(key, each, depth + 1) for each in value]
-            return {self._text(name): self._pseudonym(key, each, depth + 1) for name, each in value.items()}
+            return {self._key(name): self._pseudonym(key, each, depth + 1) for name, each in value.items()}
         if value is None or value == "" or isinstance(value, bool | float):
             return value
         if _SECRET.search(key):

@@ -124,6 +124,12 @@ def test_addresses_name_nobody():
     assert (found["page"], found["referer"]) == (f"https://x.org/xblock/{BLOCK}", "https://x.org/")
 
 
+def test_a_browser_stays_unless_it_names_somebody():
+    browser = "Mozilla/5.0 (X11) Chrome/120.0.0.0 Safari/537.36"
+    assert told(agent=browser)["agent"] == browser
+    assert told(agent="bot of bob@x.org for anasilva")["agent"] == "bot of [mail] for [name]"
+
+
 def test_a_cut_payload_is_its_length():
     assert told(event='{"POST": {"username": ["bo')["event"] == "[length 26]"
 
