@@ -22,6 +22,11 @@ DAY: Final = 86_400_000_000  # microseconds
 NO_DAY: Final = np.iinfo(np.int32).min  # of an event that has no time of its own
 #: A time further from the log's day than this was written by a clock that is wrong.
 BEFORE_LOG, AFTER_LOG = 400, 2  # days
+#: Of a log without a date, one further from those of the lines around it: there may be few of them.
+AFTER_NEIGHBOURS: Final = 31  # days
+_NEIGHBOURS: Final = 15  # lines
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_NO_TIME: Final = np.iinfo(np.int64).min
 
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _TYPES: Final = {
@@ -45,10 +50,14 @@ def schema_of(table: Table) -> pa.Schema:
 
 @dataclass(slots=True)
 class Segment:
-    """The rows of a batch that came from one file: from which row on, and what is known of the file."""
+    """The rows of a batch that came from one file: from which row on, and what is known of the file.
+
+    ``is_dated``: ``log_day`` is the date in its name; else it is that of the lines before, if there were some.
+    """
 
     source: int
     log_day: date | None
+    is_dated: bool
     first_row: int
     first_refused: int
     lines: int = 0
@@ -82,8 +91,8 @@ class Columns:
     def pieces(self, copies: Flags) -> Iterator[tuple[str, int, pa.Table]]:
         """Yield table, day and rows of all that is to be written; *copies* tells which events were met before."""
         kept = np.flatnonzero(~copies)
-        yield from _by_day("event", self._event_table(kept), self.days[kept])
-        yield from _by_day("event_private", self._private_table(kept), self.days[kept])
+        yield from _by_day("event", self._event_table(), self.days, kept)
+        yield from _by_day("event_private", self._private_table(), self.days, kept)
         for name, rows in self.typed.items():
             if rows:
                 yield from self._typed_pieces(tables.TABLES[name], rows, copies)
@@ -106,24 +115,14 @@ class Columns:
             .aggregate([("time", "min"), ("time", "max")])
         )
 
-    def _event_table(self, kept: npt.NDArray[np.int64]) -> pa.Table:
+    def _event_table(self) -> pa.Table:
         wanted = schema_of(tables.EVENT)
         load = pa.array(np.full(len(self.days), self.load, np.int64))
-        whole = pa.table([load if name == "load" else self.events[name] for name in wanted.names], schema=wanted)
-        return whole if len(kept) == len(self.days) else whole.take(pa.array(kept))
+        return pa.table([load if name == "load" else self.events[name] for name in wanted.names], schema=wanted)
 
-    def _private_table(self, kept: npt.NDArray[np.int64]) -> pa.Table:
-        events = self.events
-        columns = [
-            events["event_id"],
-            events["time"],
-            events["ip"],
-            events["username"],
-            events["raw_session"],
-            events["raw"],
-        ]
-        whole = pa.table(columns, schema=schema_of(tables.EVENT_PRIVATE))
-        return whole if len(kept) == len(self.days) else whole.take(pa.array(kept))
+    def _private_table(self) -> pa.Table:
+        names = ("event_id", "time", "ip", "username", "raw_session", "raw")
+        return pa.table([self.events[name] for name in names], schema=schema_of(tables.EVENT_PRIVATE))
 
     def _typed_pieces(
         self, table: Table, rows: list[tuple[Any, ...]], copies: Flags
@@ -138,10 +137,7 @@ class Columns:
             array_of(values, wanted.field(name).type) for name, values in zip(table.own, columns[1:], strict=True)
         ]
         whole = pa.table(arrays, schema=wanted)
-        kept = ~copies[of_event]
-        if not kept.all():
-            whole, of_event = whole.filter(pa.array(kept)), of_event[kept]
-        yield from _by_day(table.name, whole, self.days[of_event])
+        yield from _by_day(table.name, whole, self.days[of_event], np.flatnonzero(~copies[of_event]))
 
     def _copy_table(self, found: npt.NDArray[np.int64]) -> pa.Table:
         at, events = pa.array(found), self.events
@@ -176,15 +172,14 @@ class Columns:
 
 
 def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> Columns:
-    """Return the batch that *transform* holds as columns. Segments without a log day are given one."""
+    """Return the batch that *transform* holds as columns. Segments of logs without a date are given their day."""
     rows = list(zip(*transform.events, strict=True)) or [()] * len(EVENT_ROW)
     texts = rows[_AT["time"]]
     written = _times(texts)
-    _date_logs(segments, written)
-    log_days = _spread([_day_number(s.log_day) for s in segments], [s.first_row for s in segments], len(texts))
-    readable = ~np.isnat(written.astype("datetime64[us]"))
+    readable = written > _NO_TIME
+    log_days, latest = _log_days(segments, written)
     own_days = np.where(readable, written // DAY, NO_DAY)
-    right = readable & (own_days >= log_days - BEFORE_LOG) & (own_days <= log_days + AFTER_LOG)
+    right = readable & (own_days >= log_days - BEFORE_LOG) & (own_days <= latest)
     times = np.where(right, written, log_days * DAY)
     events: dict[str, Any] = {
         name: array_of(rows[at], _type_of(name)) for name, at in _AT.items() if name not in _PARSED
@@ -240,7 +235,7 @@ def _times(texts: Sequence[str | None]) -> npt.NDArray[np.int64]:
     except pa.ArrowInvalid:
         moments = [_moment(text) for text in texts]
         found = pa.array(moments, _TIME)
-    plain = found.cast(pa.int64()).fill_null(np.iinfo(np.int64).min)
+    plain = found.cast(pa.int64()).fill_null(_NO_TIME)
     result: npt.NDArray[np.int64] = plain.to_numpy(zero_copy_only=False)
     return result
 
@@ -252,14 +247,38 @@ def _moment(text: str | None) -> datetime | None:
         return None
 
 
-def _date_logs(segments: Sequence[Segment], written: npt.NDArray[np.int64]) -> None:
+def _log_days(
+    segments: Sequence[Segment], written: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return for each row the log's day, and the latest day that is believed."""
     ends = [*(each.first_row for each in segments[1:]), len(written)]
+    days, latest = np.zeros(len(written), np.int64), np.zeros(len(written), np.int64)
     for segment, end in zip(segments, ends, strict=True):
-        if segment.log_day is None:
-            times = written[segment.first_row : end]
-            times = times[times > np.iinfo(np.int64).min][:1000]
-            middle = int(np.sort(times)[len(times) // 2]) if len(times) else 0
-            segment.log_day = date.fromordinal(date(1970, 1, 1).toordinal() + middle // DAY)
+        rows = slice(segment.first_row, end)
+        around = None if segment.is_dated else _days_around(written[rows])
+        if around is None:
+            days[rows] = _day_number(segment.log_day)
+        else:
+            days[rows] = around
+            segment.log_day = date.fromordinal(_EPOCH + int(np.median(around[:1000])))
+        latest[rows] = days[rows] + (AFTER_LOG if segment.is_dated else AFTER_NEIGHBOURS)
+    return days, latest
+
+
+def _days_around(written: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+    """Return for each row the middle of the days that the rows around it say; None if none says any.
+
+    A log without a date may go on for years: what its first lines say is nothing to hold the last ones against.
+    """
+    readable = np.flatnonzero(written > _NO_TIME)
+    if not len(readable):
+        return None
+    width = min(_NEIGHBOURS, len(readable))
+    windows = np.lib.stride_tricks.sliding_window_view(written[readable], width)
+    middles = np.partition(windows, width // 2, axis=1)[:, width // 2] // DAY
+    nearest = np.minimum(np.searchsorted(readable, np.arange(len(written))), len(readable) - 1)
+    found: npt.NDArray[np.int64] = middles[np.clip(nearest - width // 2, 0, len(middles) - 1)]
+    return found
 
 
 def _told(
@@ -276,13 +295,15 @@ def _told(
     return quality, extra
 
 
-def _by_day(name: str, table: pa.Table, days: Days) -> Iterator[tuple[str, int, pa.Table]]:
-    found = np.unique(days)
-    if len(found) == 1:
-        yield name, int(found[0]), table
-        return
-    for day in found:
-        yield name, int(day), table.take(pa.array(np.flatnonzero(days == day)))
+def _by_day(
+    name: str, table: pa.Table, days: Days, kept: npt.NDArray[np.int64] | None = None
+) -> Iterator[tuple[str, int, pa.Table]]:
+    """Yield the rows of each day, of those *kept*, in one step: rows are copied once."""
+    kept = np.arange(len(days)) if kept is None else kept
+    chosen = days[kept]
+    for day in np.unique(chosen):
+        rows = kept[chosen == day]
+        yield name, int(day), table if len(rows) == len(days) else table.take(pa.array(rows))
 
 
 def _spread(values: Sequence[int], firsts: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
@@ -291,4 +312,4 @@ def _spread(values: Sequence[int], firsts: Sequence[int], rows: int) -> npt.NDAr
 
 
 def _day_number(day: date | None) -> int:
-    return 0 if day is None else day.toordinal() - date(1970, 1, 1).toordinal()
+    return 0 if day is None else day.toordinal() - _EPOCH

@@ -73,6 +73,7 @@ class Progress:
     digest: bytes = b""
     packed: bytes | None = None
     log_day: str | None = None
+    is_dated: bool = False
     damage: str = ""
     bytes: int = 0
     first: str | None = None

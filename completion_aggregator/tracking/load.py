@@ -116,7 +116,8 @@ class LoadWriter:
     def _begin_segment(self, progress: Progress) -> None:
         transform = self._transform
         log_day = date.fromisoformat(progress.log_day) if progress.log_day else None
-        segment = Segment(progress.source, log_day, len(transform.events), len(transform.quarantine))
+        rows, refused = len(transform.events), len(transform.quarantine)
+        segment = Segment(progress.source, log_day, progress.is_dated, rows, refused)
         for name in _TALLIED:
             setattr(segment, name, -getattr(transform, name))
         self._segments.append(segment)

@@ -7,7 +7,7 @@ When in doubt, a thing goes: what is lost here still stands in the operator's ow
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -134,10 +134,30 @@ def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
         room //= 2
 
 
-def is_named(written: bytes, username: str) -> bool:
-    """Tell whether JSON, as it is written, may hold the name; of names in other writing than ASCII it always may."""
-    name, low = _name(username), written.lower()
-    return name.ascii in low or (len(name.variants) > 1 and _holds(low.decode("utf-8", "replace"), name))
+def is_plain(username: str) -> bool:
+    """Tell whether a name is written in one way everywhere, but for capital letters."""
+    return _PLAIN_NAME.fullmatch(username) is not None
+
+
+def is_open(keys: Iterable[str]) -> bool:
+    """Tell whether what stands under these keys may stay, each with a single value that is harmless."""
+    return all((_verdicts.get(key) or _verdict(key)) is _Verdict.OPEN and key not in {"cut", "setting"} for key in keys)
+
+
+def is_harmless(written: bytes, low: bytes) -> bool:
+    """Tell whether JSON, as it is written, is short and holds no text of concern; *low*: a plain name, in small."""
+    # Without these it holds no quoting, no secret beside its name and no text in other writing.
+    if len(written) > LONGEST_TEXT or b"=" in written or b"%" in written or b"\\" in written or not written.isascii():
+        return False
+    if low in written.lower():
+        return False
+    return not (
+        b"':" in written
+        or b"::" in written
+        or (b"@" in written and _PERHAPS_MAIL.search(written))
+        or (written.count(b".") >= 3 and _PERHAPS_IPV4.search(written))
+        or (written.count(b":") >= 7 and _PERHAPS_IPV6.search(written))
+    )
 
 
 def clean(text: str, username: str) -> str:
@@ -204,20 +224,10 @@ def _is_harmless(payload: dict[str, Any], name: _Name | None) -> bool:
         blob = msgspec.json.encode(payload)
     except (ValueError, OverflowError, RecursionError):
         return False
-    # Without these it holds no quoting, no secret beside its name and no text in other writing.
-    if len(blob) > LONGEST_TEXT or b"=" in blob or b"%" in blob or b"\\" in blob or not blob.isascii():
+    if "cut" in payload or blob.count(b"[") + blob.count(b"{") > DEEPEST:
         return False
-    if name is not None and name.ascii in blob.lower():
-        return False
-    return not (
-        "cut" in payload
-        or b"':" in blob
-        or b"::" in blob
-        or blob.count(b"[") + blob.count(b"{") > DEEPEST
-        or (b"@" in blob and _PERHAPS_MAIL.search(blob))
-        or (blob.count(b".") >= 3 and _PERHAPS_IPV4.search(blob))
-        or (blob.count(b":") >= 7 and _PERHAPS_IPV6.search(blob))
-    )
+    # What no JSON holds stands for no name.
+    return is_harmless(blob, b"\0" if name is None else name.ascii)
 
 
 def _kept(value: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,10 @@ _UTC_TEXT_LENGTH: Final = len("2024-02-01T00:00:02.834966+00:00")
 _QUARANTINED_BYTES: Final = 4096
 _MEMORY: Final = 100_000
 _SHORT: Final = 200
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+#: Stands for the name of nobody: no JSON and no address holds it.
+_NO_NAME: Final = "\0"
+_OPEN, _CLOSE = b"{}"
 
 _decode_json: Final = msgspec.json.Decoder().decode
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -57,6 +61,28 @@ EVENT_ROW: Final = (
 )
 
 
+class _Who:
+    """Whom an event names. ``low``: the name in small if it is plain; None if it may be written in several ways."""
+
+    __slots__ = ("low", "low_bytes", "person", "user_id", "username")
+
+    def __init__(self, username: str, person: bytes | None, user_id: int | None, low: str | None) -> None:
+        self.username, self.person, self.user_id, self.low = username, person, user_id, low
+        self.low_bytes = None if low is None else low.encode()
+
+
+class _Shape:
+    """What leftovers of a name have in common: keys and types. ``is_open``: all of it may stay if it is harmless."""
+
+    __slots__ = ("count", "fields", "is_flat", "is_open")
+
+    def __init__(self, fields: tuple[tuple[str, str], ...], *, is_flat: bool, is_open: bool) -> None:
+        self.fields, self.is_flat, self.is_open, self.count = fields, is_flat, is_open, 0
+
+
+_Key = tuple[str, tuple[Any, ...], tuple[type, ...]]
+
+
 class Transform:
     """Takes lines, one file after the other, and fills a batch."""
 
@@ -73,7 +99,9 @@ class Transform:
         self._keeps_text, self._keeps_raw = keeps_text, keeps_raw
         self._courses: dict[str, str] = {}
         self._extras: dict[bytes, str | None] = {}
-        self._username = ""
+        self._addresses: dict[str, tuple[str, str]] = {}
+        self._people: dict[tuple[int | str | float | None, str], _Who] = {}
+        self._who = self._met(None, "")
         self._last_time: str | None = None
         self.fresh()
 
@@ -82,7 +110,7 @@ class Transform:
         self.rows = Batch(keyed=self._pseudonyms.keyed, clean=self._clean, keeps_text=self._keeps_text)
         self.events: list[tuple[Any, ...]] = []
         self.quarantine: list[tuple[int, int, str, str]] = []
-        self._leftovers: Counter[tuple[str, bytes]] = Counter()
+        self._shapes: dict[Any, _Shape] = {}
         self.lines = self.blank = self.joined = self.repaired = 0
 
     def begin_file(self, before: Sequence[bytes] = ()) -> None:
@@ -100,7 +128,10 @@ class Transform:
                 self._damaged(offset, line)
             else:
                 if found.name or found.event_type:
-                    event(offset, line, found)
+                    if line[-1] == _CLOSE and line[0] == _OPEN:
+                        event(offset, line, found)
+                    else:  # an object with space around it, such as the end of a line of Windows
+                        event(offset + line.index(b"{"), line.strip(), found)
                 else:
                     self._refuse(offset, line, "no name")
             self.lines += 1
@@ -137,11 +168,10 @@ class Transform:
     def _event(self, offset: int, data: bytes, line: Line, prefix_time: str | None = None) -> None:
         context, rows = line.context, self.rows
         name = line.name or line.event_type or ""
-        username = line.username or context.username or ""
         source = line.event_source or context.event_source or ""
-        self._username = username
-        page = line.page or context.page
-        path = context.path
+        username = line.username or context.username or ""
+        who = self._people.get((context.user_id, username)) or self._met(context.user_id, username)
+        page, path = line.page or context.page, context.path
         course = context.course_id or self._course_in(path, page, name)
         entry = catalogue.entry(name, source)
         written = line.time or line.timestamp
@@ -155,19 +185,18 @@ class Transform:
             digest = sha256(data).digest()
 
         rows.row, rows.name, rows.course, rows.source = len(self.events), name, course, source
-        rows.module = context.module
+        module = rows.module = context.module
+        self._who = who
         payload = line.event if line.event is not None else line.data
         if type(payload) is not dict:
             payload = payload_of(payload)
         block = entry.transform(entry.action, payload, rows) if entry.transform else ""
-        if not block and context.module:
-            block = context.module.get("usage_key") or ""
+        if not block and module:
+            block = module.get("usage_key") or ""
         shown = kind_of(name) if name[0] == "/" else name
-        extra = self._extra(shown, payload, username) if payload else None
+        extra = self._extra(shown, payload, who) if payload else None
         if quality == "unreadable" and written:
             extra = with_time(extra, written)
-
-        user_id = _number(context.user_id)
         session = line.session or context.session
         ip = line.ip or context.ip
         self.events.append(
@@ -175,7 +204,7 @@ class Transform:
                 offset,
                 digest,
                 time,
-                self._pseudonyms.person(user_id, username),
+                who.person,
                 course or None,
                 quality,
                 shown,
@@ -188,16 +217,25 @@ class Transform:
                 self._country(ip) if ip else None,
                 line.agent or context.agent,
                 line.host or context.host,
-                scrub.address(path, username) if path else None,
-                scrub.address(page, username) if page else None,
+                self._address(path, who) if path else None,
+                self._address(page, who) if page else None,
                 extra,
-                user_id,
+                who.user_id,
                 ip or None,
                 username or None,
                 session or None,
                 data if self._keeps_raw else None,
             )
         )
+
+    def _met(self, user_id: str | float | None, username: str) -> _Who:
+        number = _number(user_id)
+        low = username.lower() if scrub.is_plain(username) else None if username else _NO_NAME
+        who = _Who(username, self._pseudonyms.person(number, username), number, low)
+        if len(self._people) >= _MEMORY:
+            self._people.clear()
+        self._people[user_id, username] = who
+        return who
 
     def _guessed(self, prefix_time: str | None, written: str | None) -> tuple[str | None, str]:
         if prefix_time is not None:
@@ -206,37 +244,68 @@ class Transform:
             return self._last_time, "neighbour"
         return None, "unreadable"
 
+    def _address(self, address: str, who: _Who) -> str:
+        found = self._addresses.get(address)
+        if found is None:
+            told = scrub.address(address, "")
+            found = told, told.lower()
+            if len(self._addresses) >= _MEMORY:
+                self._addresses.clear()
+            self._addresses[address] = found
+        if who.low is not None and who.low not in found[1]:
+            return found[0]
+        return scrub.address(address, who.username)
+
     @property
     def fields(self) -> Counter[tuple[str, str, str]]:
         """The fields that no column holds: name of the event, path and type to how often."""
         found: Counter[tuple[str, str, str]] = Counter()
-        for (name, written), count in self._leftovers.items():
-            for path, kind in scrub.fields(_decode_json(written)):
-                found[name, path, kind] += count
+        for (name, *_), shape in self._shapes.items():
+            for path, kind in shape.fields:
+                found[name, path, kind] += shape.count
         return found
 
-    def _extra(self, name: str, payload: dict[str, Any], username: str) -> str | None:
+    def _extra(self, name: str, payload: dict[str, Any], who: _Who) -> str | None:
+        """Return what is left of a payload as it may be kept; mostly it is of one of a few shapes."""
+        key = (name, tuple(payload), tuple(map(type, payload.values())))
+        shape = self._shapes.get(key)
+        if shape is None or not shape.is_flat:
+            shape = self._shape(key, payload)
+        shape.count += 1
         try:
             written = _encode_json(payload)
         except (ValueError, OverflowError, RecursionError):
             # A number or a nesting that JSON has and its fast writers do not.
-            kept = scrub.scrub(payload, username=username)
-            return _encode_json(kept).decode() if kept else None
-        self._leftovers[name, written] += 1
+            return self._scrubbed(payload, who)
+        if shape.is_open and who.low_bytes is not None and scrub.is_harmless(written, who.low_bytes):
+            return written.decode()
+        if len(written) > _SHORT or who.low_bytes is None or who.low_bytes in written.lower():
+            return self._scrubbed(payload, who)
         extra = self._extras.get(written, "")
-        # What is left is mostly one of a few: whether it names the learner is to be seen each time.
-        if extra != "" and not (username and scrub.is_named(written, username)):
-            return extra
-        kept = scrub.scrub(payload, username=username)
-        found = _encode_json(kept).decode() if kept else None
-        if len(written) <= _SHORT and extra == "" and not (username and scrub.is_named(written, username)):
+        if extra == "":
+            extra = self._scrubbed(payload, who)
             if len(self._extras) >= _MEMORY:
                 self._extras.clear()
-            self._extras[written] = found
-        return found
+            self._extras[written] = extra
+        return extra
+
+    def _shape(self, key: _Key, payload: dict[str, Any]) -> _Shape:
+        """Return the shape of a payload: one of several levels is told by its fields."""
+        is_flat = _SCALARS.issuperset(key[2])
+        fields = tuple(scrub.fields(payload))
+        if not is_flat:
+            key = (key[0], fields, ())
+        shape = self._shapes.get(key)
+        if shape is None:
+            shape = self._shapes[key] = _Shape(fields, is_flat=is_flat, is_open=is_flat and scrub.is_open(payload))
+        return shape
+
+    def _scrubbed(self, payload: dict[str, Any], who: _Who) -> str | None:
+        kept = scrub.scrub(payload, username=who.username)
+        return _encode_json(kept).decode() if kept else None
 
     def _clean(self, text: str) -> str:
-        return scrub.clean(text, self._username)
+        return scrub.clean(text, self._who.username)
 
     def _course_in(self, *addresses: str | None) -> str:
         """Return the course that the first of the addresses names that names one."""
