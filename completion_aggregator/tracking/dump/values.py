@@ -37,6 +37,8 @@ def converter(column_type: str, charset: str) -> Convert:
 
 def plain(literal: bytes) -> bytes:
     """Return the bytes that a literal stands for; of a number its digits."""
+    if literal[:1] == b"'":
+        return _unquoted(literal[1:-1])
     if literal[:2] in (b"0x", b"0X"):
         return _from_hex(literal[2:])
     quote = literal.find(b"'")
@@ -47,9 +49,11 @@ def plain(literal: bytes) -> bytes:
         return _from_hex(inner)
     if before == b"b":
         return int(inner or b"0", 2).to_bytes((len(inner) + 7) // 8, "big")
-    if b"\\" in inner or b"''" in inner:
-        return _ESCAPE.sub(_unescaped, inner)
-    return inner
+    return _unquoted(inner)
+
+
+def _unquoted(inner: bytes) -> bytes:
+    return _ESCAPE.sub(_unescaped, inner) if b"\\" in inner or b"''" in inner else inner
 
 
 def _from_hex(digits: bytes) -> bytes:
@@ -69,11 +73,12 @@ def _text(literal: bytes, codec: str) -> str:
 
 
 def _as_integer(literal: bytes) -> Value:
-    if literal == b"NULL":
-        return None
-    if literal in (b"TRUE", b"FALSE"):
-        return int(literal == b"TRUE")
-    return int(plain(literal))
+    try:
+        return int(literal)
+    except ValueError:
+        if literal == b"NULL":
+            return None
+    return int(literal == b"TRUE") if literal in (b"TRUE", b"FALSE") else int(plain(literal))
 
 
 def _as_bits(literal: bytes) -> Value:
@@ -102,9 +107,12 @@ def _as_time(literal: bytes) -> Value:
     if literal == b"NULL":
         return None
     text = plain(literal).decode()
-    if "-00" in text or text.startswith("0000"):
-        return None
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        if "-00" in text or text.startswith("0000"):
+            return None
+        raise
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 

@@ -1,24 +1,27 @@
 """Courses and their outlines, as this product knows them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.visibility import ALWAYS, Profile, moment_of
-from completion_aggregator.ports import Platform
 from completion_aggregator.tracking.refresh.source import Row, batch_of, text
 from completion_aggregator.tracking.refresh.summary import Account, RefreshSummary, now
 from completion_aggregator.tracking.refresh.tables import BLOCK, COURSE
 from completion_aggregator.tracking.refresh.target import Target
 
+if TYPE_CHECKING:
+    # It needs Django to be set up, which this room does not: the platform is handed in.
+    from completion_aggregator.ports import Platform
+
 _AT_ONCE: Final = 20  # graphs in memory
 _LISTED: Final = 5
 
 
-def refresh_courses(platform: Platform, target: Target) -> RefreshSummary:
+def refresh_courses(platform: "Platform", target: Target) -> RefreshSummary:
     """Write ``course`` and ``block``: every course whose content can be read; the notes name the others."""
     account = Account("courses", target)
     read: list[Row] = []
@@ -34,7 +37,7 @@ def refresh_courses(platform: Platform, target: Target) -> RefreshSummary:
     return account.close()
 
 
-def _blocks(platform: Platform, keys: Sequence[CourseKey], read: list[Row]) -> Iterator[pa.RecordBatch]:
+def _blocks(platform: "Platform", keys: Sequence[CourseKey], read: list[Row]) -> Iterator[pa.RecordBatch]:
     """Yield the blocks of each course, and add its own row to *read*."""
     for first in range(0, len(keys), _AT_ONCE):
         some = keys[first : first + _AT_ONCE]

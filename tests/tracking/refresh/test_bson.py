@@ -59,6 +59,20 @@ def test_any_bytes_are_a_document_or_a_broken_one(data):
         return
 
 
+@given(document=st.dictionaries(NAMES, VALUES))
+def test_what_mongodb_s_own_writer_writes_is_read(document):
+    bson = pytest.importorskip("bson")
+
+    def theirs(value):
+        if isinstance(value, ObjectId):
+            return bson.ObjectId(value.data)
+        if isinstance(value, list):
+            return [theirs(each) for each in value]
+        return {name: theirs(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+    assert decode(bson.encode(theirs(document))) == plain(document)
+
+
 def element(kind, data):
     inner = bytes([kind]) + b"v\0" + data
     return struct.pack("<i", len(inner) + 5) + inner + b"\0"

@@ -5,11 +5,15 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.blocks import CompletionMode
 from completion_aggregator.course_graph.graph import compile_graph
+from completion_aggregator.platforms.standalone.olx import read_olx
+from completion_aggregator.ports import get_platform
+from completion_aggregator.tracking.lookup import Answer, Found, lookup
 from completion_aggregator.tracking.refresh import refresh_courses
 from completion_aggregator.tracking.refresh.courses import outline
 from tests.course_graph.builders import COURSE, bank, chapter, course, discussion, leaf, split_test, vertical
 from tests.course_graph.builders import block as block_above
 from tests.fakes.platform import FakePlatform
+from tests.platforms.standalone import builders
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 BLOCK_COLUMNS = (
@@ -83,3 +87,25 @@ def test_courses_that_can_be_read_are_written_and_the_others_named(graph, target
     assert [tuple(row[name] for name in BLOCK_COLUMNS) for row in written("block")][:8] == list(outline(graph))
     assert summary.rows == {"block": 9, "course": 2}
     assert summary.notes == ("1 courses have no content that can be read: course-v1:Org+No+Run",)
+
+
+@pytest.mark.django_db
+def test_the_courses_of_the_site_are_found_by_their_blocks(target):
+    builders.course()
+    summary = refresh_courses(get_platform(), target)
+    assert summary.rows == {"block": 4, "course": 1}
+    one = builders.usage("html", "one")
+    assert lookup(["one", str(builders.KEY)], target.tables_folder) == [
+        Answer("one", (Found(one, "html", "one", str(builders.KEY), "Chapter / one"),)),
+        Answer(str(builders.KEY), (Found(str(builders.KEY), "course", "Small", str(builders.KEY)),)),
+    ]
+
+
+def test_a_real_course_has_one_row_for_each_block_and_a_path_to_it(shared_data):
+    (archive, *_) = sorted(path for path in (shared_data / "data" / "olx").rglob("*.tar.gz"))
+    content = read_olx(archive)
+    rows = list(outline(compile_graph(content.course_key, content.blocks, content.partitions)))
+    assert {row[1] for row in rows} == {block.key for block in content.blocks}
+    assert all(row[8].count(" / ") >= row[7] - 1 for row in rows[1:])
+    by_key = {row[1]: row for row in rows}
+    assert all(by_key[row[4]][13] < row[13] for row in rows[1:])

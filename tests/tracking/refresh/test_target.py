@@ -1,5 +1,7 @@
 import fcntl
 import os
+import subprocess
+import sys
 
 import duckdb
 import pyarrow as pa
@@ -56,6 +58,34 @@ def test_what_a_killed_refresh_left_is_no_hindrance(target):
     part.write_bytes(b"half of a table" * 1000)
     assert target.write("t", SCHEMA, batches(1)) == 1
     assert pq.read_table(target.path_of("t")).num_rows == 1
+    assert names(target.tables_folder) == ["t.parquet"]
+
+
+KILLED = """
+import sys, pathlib, pyarrow as pa
+from completion_aggregator.tracking.refresh.target import ParquetTarget
+schema = pa.schema([("id", pa.int64())])
+def batches():
+    for _ in range(100):
+        yield pa.record_batch([pa.array(range(50_000))], schema=schema)
+    print("half way", flush=True)
+    sys.stdin.read()
+ParquetTarget(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[1])).write("t", schema, batches())
+"""
+
+
+def test_a_process_that_is_killed_leaves_the_old_table_and_no_lock(target):
+    target.write("t", SCHEMA, batches(2))
+    arguments = [sys.executable, "-c", KILLED, str(target.tables_folder)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"half way\n"
+        with pytest.raises(StoreInUse):
+            target.write("t", SCHEMA, batches(1))
+        process.kill()
+    assert pq.read_table(target.path_of("t")).num_rows == 2
+    assert names(target.tables_folder) == [".t.parquet.part", "t.parquet"]
+    assert target.write("t", SCHEMA, batches(3)) == 3
     assert names(target.tables_folder) == ["t.parquet"]
 
 
