@@ -5,7 +5,8 @@ was wrong is said.
 """
 
 import hashlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO, Final
@@ -194,7 +195,7 @@ class Lines:
         self.length += length
 
 
-def longest_prefix(content: Content, prefixes: Set[tuple[int, bytes]]) -> tuple[int, bytes] | None:
+def longest_prefix(content: Content, prefixes: AbstractSet[tuple[int, bytes]]) -> tuple[int, bytes] | None:
     """Return the longest of *prefixes* that the content has: a length, and the SHA-256 of so many bytes."""
     digest, position, found = hashlib.sha256(), 0, None
     wanted = sorted({length for length, _ in prefixes})

@@ -97,10 +97,7 @@ class Reader:
 
     def _read_on(self, task: Task, head: bytes, packed: bytes | None, prefix: Known | None) -> None:
         """Read a file from where what is known of it ends."""
-        progress = Progress(0, task.source.url, task.source.name, task.source.stamp, head, packed=packed)
-        progress.log_day = task.log_day.isoformat() if task.log_day else None
-        if prefix:
-            progress.source, progress.length = prefix.source, prefix.length
+        progress = _begun(task, head, packed, prefix)
         with opened(task.source) as stream:
             content = Content(stream)
             lines = Lines(content)
@@ -164,6 +161,15 @@ class Reader:
         if self._load:
             self._desk.deliver(self._load.finish())
             self._load = None
+
+
+def _begun(task: Task, head: bytes, packed: bytes | None, prefix: Known | None) -> Progress:
+    progress = Progress(0, task.source.url, task.source.name, task.source.stamp, head, packed=packed)
+    if task.log_day:
+        progress.is_dated, progress.log_day = True, task.log_day.isoformat()
+    if prefix:
+        progress.source, progress.length = prefix.source, prefix.length
+    return progress
 
 
 def _is_whole(task: Task, content: Content, rest: bytes) -> bool:
