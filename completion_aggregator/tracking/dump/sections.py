@@ -1,14 +1,18 @@
 """The sections of tables, cut out of a dump: each a dump of its own, with the settings that it needs."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from completion_aggregator.tracking.dump.errors import AbsentTable, AmbiguousTable, UnusableTarget
 from completion_aggregator.tracking.dump.statements import Kind, Reader, Statement
 from completion_aggregator.tracking.dump.window import open_dump, open_packed, open_written
+
+#: What says which changes a server has, for a copy of that whole server: no other takes it.
+_OF_SERVER: Final = re.compile(rb"GTID_PURGED|SQL_LOG_BIN", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -125,7 +129,8 @@ def _cut(reader: Reader, wanted: Collection[str], contents: Contents) -> Iterato
     for statement in reader:
         if statement.kind is Kind.SETTING:
             # Settings speak of what follows; those that nothing wanted follows are let go.
-            settings += b"".join(reader.pieces()) + b"\n"
+            setting = b"".join(reader.pieces())
+            settings += b"" if _OF_SERVER.search(setting) else setting + b"\n"
             continue
         if statement.table:
             if is_header:

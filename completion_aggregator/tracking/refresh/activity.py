@@ -42,7 +42,7 @@ _State = Mapping[str, Any]
 def refresh_activity(source: Source, target: Target, *, pseudonym: Pseudonym) -> RefreshSummary:
     """Write ``activity``: one row per learner and problem, or other block with a grade. Raises AbsentTable."""
     account = Account("activity", target)
-    account.write(ACTIVITY, _activities(source, lenient(pseudonym), account))
+    account.write(ACTIVITY, _activities(source, lenient(pseudonym), account), at_once=_AT_ONCE)
     return account.close()
 
 

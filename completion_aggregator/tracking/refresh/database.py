@@ -36,7 +36,7 @@ class DatabaseSource:
         self.name = f"the database {alias!r}"
 
     def tables(self) -> Collection[str]:
-        """Return the names of the tables."""
+        """Return the names of the tables, and of views that stand for them."""
         return self._tables
 
     def rows(
@@ -68,7 +68,7 @@ class DatabaseSource:
     @cached_property
     def _tables(self) -> frozenset[str]:
         with self._connection.cursor() as cursor:
-            return frozenset(self._connection.introspection.table_names(cursor))
+            return frozenset(self._connection.introspection.table_names(cursor, include_views=True))
 
     def _columns(self, table: str) -> list[str]:
         if table not in self._tables:

@@ -57,7 +57,7 @@ def refresh_forum(
 
     account.write(POST, (_row(post, known) for post in posts(account.counts)))
     if keep_text:
-        account.write(POST_TEXT, _texts(posts(Counter()), known, account))
+        account.write(POST_TEXT, _texts(posts(Counter()), known, account), at_once=_AT_ONCE)
     return account.close()
 
 

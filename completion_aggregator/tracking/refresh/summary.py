@@ -51,9 +51,9 @@ class Account:
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
 
-    def write(self, table: Table, rows: Iterable[Row]) -> None:
-        """Put rows in the place of a table."""
-        batches = (batch_of(table, some) for some in _some_at_a_time(rows))
+    def write(self, table: Table, rows: Iterable[Row], *, at_once: int | None = None) -> None:
+        """Put rows in the place of a table; ``at_once``: how many are in memory, fewer where they are large."""
+        batches = (batch_of(table, some) for some in _some_at_a_time(rows, at_once or BATCH_ROWS))
         self.write_batches(table, batches)
 
     def write_batches(self, table: Table, batches: Iterable[pa.RecordBatch]) -> None:
@@ -81,11 +81,11 @@ def _refreshed(name: str, refresh: Callable[[], RefreshSummary]) -> RefreshSumma
         return RefreshSummary(name, started, now(), error=words)
 
 
-def _some_at_a_time(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _some_at_a_time(rows: Iterable[Row], at_once: int) -> Iterator[list[Row]]:
     some: list[Row] = []
     for row in rows:
         some.append(row)
-        if len(some) == BATCH_ROWS:
+        if len(some) == at_once:
             yield some
             some = []
     if some:

@@ -1,5 +1,6 @@
 """What a real server's own tool writes is read as what the server holds."""
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -62,19 +63,27 @@ def expected():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_to_dump_gives_the_rows_of_the_server(dumped, tmp_path, way):
+def test_every_way_to_dump_gives_the_rows_of_the_server_and_sections_that_load(dumped, tmp_path, way):
     tool = shutil.which("mariadb-dump") or shutil.which("mysqldump")
     if not tool:
         pytest.skip("needs mariadb-dump or mysqldump")
     path = tmp_path / "dump.sql"
     server = connection.settings_dict
     login = [f"--host={server['HOST']}", f"--port={server['PORT'] or 3306}", f"--user={server['USER']}"]
+    client = [tool.replace("-dump", "").replace("mysqldump", "mysql"), *login, "--default-character-set=utf8mb4"]
+    environment = os.environ | {"MYSQL_PWD": server["PASSWORD"] or ""}
     with path.open("wb") as out:
         subprocess.run(
             [tool, *login, "--default-character-set=utf8mb4", *WAYS[way], str(server["NAME"])],
-            stdout=out, check=True, env=os.environ | {"MYSQL_PWD": server["PASSWORD"] or ""},
+            stdout=out, check=True, env=environment,
         )  # fmt: skip
     extract_to(tmp_path / "one.sql.gz", path, ["dumped"])
+    with connection.cursor() as cursor, gzip.open(tmp_path / "one.sql.gz") as section:
+        cursor.execute("DROP TABLE dumped")
+        loaded = section.read()
+        subprocess.run([*client, str(server["NAME"])], input=loaded, check=True, env=environment)
+        cursor.execute("SELECT count(*), sum(id), sum(twice), max(length(raw)) FROM dumped")
+        assert cursor.fetchone() == (600, 180_300, 360_600, 768)
     names = [name.strip("`").replace("``", "`") for name in ("id", *COLUMNS.split(", "))]
     for dump in (path, tmp_path / "one.sql.gz"):
         assert list(rows_of(dump, "dumped", names)) == list(expected())

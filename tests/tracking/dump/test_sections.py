@@ -69,6 +69,18 @@ def test_a_section_is_a_dump_of_its_own(dump):
     ]
 
 
+def test_settings_of_the_whole_server_are_left_out(tmp_path):
+    dump = tmp_path / "mysql8.sql"
+    header = (
+        b"SET @MYSQLDUMP_TEMP_LOG_BIN = @@SESSION.SQL_LOG_BIN;\nSET @@SESSION.SQL_LOG_BIN= 0;\n"
+        b"SET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5';\n"
+        b"/*!50503 SET NAMES utf8 */;\n"
+    )
+    dump.write_bytes(header + GRADES)
+    kept = [line for line in extracted(dump, "grades").splitlines() if "SET" in line]
+    assert [line for line in kept if "_client" not in line] == ["/*!50503 SET NAMES utf8 */;"]
+
+
 def test_text_and_triggers_that_look_like_other_tables_are_none(dump):
     assert tables_of(dump) == {"auth_user": {""}, "grades": {""}}
     assert "from a trigger" not in extracted(dump, "auth_user")
