@@ -57,23 +57,46 @@ class Content:
             block = self._more()
 
     def _unpacked(self, data: bytes) -> Iterator[bytes]:
-        member = isal_zlib.decompressobj(_GZIP)
+        begin, length, member = self.packed_bytes - len(data), 0, isal_zlib.decompressobj(_GZIP)
         while data:
             try:
                 plain = member.decompress(data, BLOCK)
             except _BadGzip as error:
                 self.damage = f"gzip: {error}"
-                data, member = self._next_member(data[1:]), isal_zlib.decompressobj(_GZIP)
+                if plain := self._salvaged(begin, self.packed_bytes - len(data), length):
+                    yield plain
+                data = self._next_member(data[1:])
+                begin, length, member = self.packed_bytes - len(data), 0, isal_zlib.decompressobj(_GZIP)
                 continue
+            length += len(plain)
             if plain:
                 yield plain
             if member.eof:
                 data = self._behind(member.unused_data)
-                member = isal_zlib.decompressobj(_GZIP)
+                begin, length, member = self.packed_bytes - len(data), 0, isal_zlib.decompressobj(_GZIP)
             else:
                 data = member.unconsumed_tail or self._more()
                 if not data:
                     self.damage = self.damage or "gzip: cut"
+
+    def _salvaged(self, begin: int, end: int, length: int) -> bytes:
+        """Return what a call unpacked before it failed, and lost: the member is unpacked again, from *end* on by bytes.
+
+        The member begins at *begin* of the file; *length* of its plain bytes were handed out before.
+        """
+        member, salvaged = isal_zlib.decompressobj(_GZIP), bytearray()
+        self._stream.seek(begin)
+        try:
+            while data := self._read(max(1, min(_PACKED_BLOCK, end - begin))):
+                begin += len(data)
+                while data:
+                    plain = member.decompress(data, BLOCK)
+                    salvaged += plain[length:]
+                    length = max(0, length - len(plain))
+                    data = member.unconsumed_tail
+        except _BadGzip:
+            self._stream.seek(self.packed_bytes)
+        return bytes(salvaged)
 
     def _behind(self, data: bytes) -> bytes:
         """Return what follows a member: another one, after padding of zeros, or nothing."""
@@ -99,12 +122,15 @@ class Content:
         return b""
 
     def _more(self) -> bytes:
-        try:
-            data = self._stream.read(_PACKED_BLOCK)
-        except (OSError, EOFError) as error:
-            raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
+        data = self._read(_PACKED_BLOCK)
         self.packed_bytes += len(data)
         return data
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._stream.read(size)
+        except (OSError, EOFError) as error:
+            raise Unreadable(getattr(error, "strerror", None) or str(error)) from error
 
     def advanced(self) -> int:
         """Return how many bytes of the file were read since this was last asked."""
@@ -168,15 +194,18 @@ class Lines:
         """Yield the lines."""
         for block in self._blocks:
             data = self.rest + block if self.rest else block
+            if len(data) > self._longest and data.find(b"\n", 0, self._longest + 1) < 0:
+                self.rest = data
+                yield self._too_long()
+                data = self.rest
             lines = data.split(b"\n")
             self.rest = lines.pop()
             if lines:
                 self._count(data, len(data) - len(self.rest))
                 yield lines
-            if len(self.rest) > self._longest:
-                yield self._too_long()
 
     def _too_long(self) -> TooLong:
+        """Go on to the line that follows the one in ``rest``."""
         begin, length = self.rest[:_BEGIN], 0
         block = self.rest
         while block:

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 def event(second: float = 0, **fields: Any) -> dict[str, Any]:
     """An event as the platform writes it, so many seconds into the day; ``None`` leaves a field out."""
-    found = {
+    found: dict[str, Any] = {
         "name": "page_close",
         "context": {"user_id": 7, "path": "/event", "course_id": COURSE, "org_id": "DemoU"},
         "username": "alice",
@@ -122,6 +122,10 @@ def events(store: Store) -> list[Row]:
     return without(rows(store, "event"), "load")
 
 
+def times_of(found: list[Row]) -> list[str]:
+    return sorted(row["time"].isoformat(timespec="microseconds") for row in found)
+
+
 def without(found: list[Row], *names: str) -> list[Row]:
     return sorted(({key: row[key] for key in row if key not in names} for row in found), key=repr)
 
@@ -157,8 +161,9 @@ def totals(store: Store) -> dict[str, int]:
 
 
 def adds_up(found: Any) -> bool:
-    came_to: int = found["events"] + found["copies"] + found["quarantined"]
-    return found["lines"] - found["blank"] + found["joined"] == came_to
+    return bool(
+        found["lines"] - found["blank"] + found["joined"] == found["events"] + found["copies"] + found["quarantined"]
+    )
 
 
 def strays(store: Store) -> list[str]:
