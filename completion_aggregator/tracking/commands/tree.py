@@ -9,7 +9,20 @@ from typing import Final, TextIO
 from completion_aggregator.exceptions import CompletionAggregatorError
 
 #: In the order in which one needs them.
-COMMANDS: Final = ("store", "pull", "load", "status", "check", "sql", "extract", "gaps", "dump", "redact")
+COMMANDS: Final = (
+    "store",
+    "pull",
+    "load",
+    "status",
+    "check",
+    "sql",
+    "extract",
+    "gaps",
+    "lookup",
+    "refresh",
+    "dump",
+    "redact",
+)
 
 _EPILOG: Final = """first steps:
   tracking store init                       make an empty store, with keys of its own
