@@ -3,7 +3,8 @@
 1. The line is one JSON object. 2. From its first ``{``: what stands before it is the prefix of a log, or padding.
 3. Undecodable bytes and halves of surrogate pairs are replaced, ``NaN`` and ``Infinity`` are taken, and fields of any
 type.
-4. Several objects on one line are several events. 5. Of an object that is cut, the whole leading fields are kept.
+4. Several objects on one line are several events. 5. Of an object that is cut, the whole leading fields are kept, and
+an event that stands behind them.
 """
 
 import json
@@ -24,6 +25,10 @@ _LENIENT: Final = json.JSONDecoder(strict=False)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PREFIX_TIME: Final = re.compile(rb"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[,.](\d{1,6}))?")
 _SPACE: Final = b" \t\r\n\0"
+_OBJECT: Final = re.compile(r'\{\s*"')
+#: Objects that are looked at behind the beginning of one that is cut, and levels of nesting that are kept.
+_MOST_TRIES: Final = 64
+_DEEPEST: Final = 100
 
 
 class NoEvent(Exception):
@@ -62,25 +67,47 @@ def _named(line: Line) -> Line:
 def _lenient(body: bytes, moment: datetime | None) -> Iterator[Found]:
     # Latin-1 has a character for each byte: the structure is ASCII, and where it ends is where the bytes end.
     plain = body.decode("latin-1")
-    start, found = 0, 0
+    start, found, reason = 0, 0, ""
     while start >= 0:
-        try:
-            _, end = _LENIENT.raw_decode(plain, start)
-        except (ValueError, RecursionError):
-            fields = _leading_fields(body[start:])
-            if _has_name(fields):
-                yield Found(body[start:], envelope.loose(fields), "cut", moment)
-            elif not found:
-                raise NoEvent("cut before its name" if start == 0 else "no event in it") from None
-            return
-        data = body[start:end]
-        start = plain.find("{", end)
-        fields = _object(data)
-        if _has_name(fields):
+        fields, end, following = _object_at(plain, body, start)
+        if not _has_name(fields):
+            reason = reason or ("no name" if end else "no event in it" if start else "cut before its name")
+        else:
+            repair = "cut" if not end else "several" if following >= 0 or found else "prefix" if start else "lenient"
             found += 1
-            yield Found(data, envelope.loose(fields), "several" if start >= 0 or found > 1 else "lenient", moment)
+            data = body[start : end or (following if following >= 0 else len(body))]
+            yield Found(data, envelope.loose(fields), repair, moment)
+        start = following
     if not found:
-        raise NoEvent("no name")
+        raise NoEvent(reason)
+
+
+def _object_at(plain: str, body: bytes, start: int) -> tuple[dict[str, Any], int, int]:
+    """Return an object, where it ends, or 0 where it is cut, and where the next one begins, or -1."""
+    try:
+        _, end = _LENIENT.raw_decode(plain, start)
+        return _object(body[start:end]), end, plain.find("{", end)
+    except (ValueError, RecursionError):
+        # What was written on after a crash stands on the line that the crash cut.
+        following = _next_event(plain, start + 1)
+        return _leading_fields(body[start : following if following >= 0 else len(body)]), 0, following
+
+
+def _next_event(plain: str, position: int) -> int:
+    """Return where the next whole event begins, inside of what is none; -1: there is none."""
+    for _ in range(_MOST_TRIES):
+        found = _OBJECT.search(plain, position)
+        if not found:
+            break
+        try:
+            fields, position = _LENIENT.raw_decode(plain, found.start())
+        except (ValueError, RecursionError):
+            position = found.start() + 1
+            continue
+        # A payload may have a name; these stand beside the name of an event only.
+        if _has_name(fields) and not fields.keys().isdisjoint(("context", "time", "timestamp")):
+            return found.start()
+    return -1
 
 
 def _has_name(fields: dict[str, Any]) -> bool:
@@ -128,14 +155,16 @@ def _after_space(text: str, position: int) -> int:
     return position
 
 
-def whole(value: Any) -> Any:
-    """Return the decoded *value* with halves of surrogate pairs replaced: no table takes them."""
+def whole(value: Any, depth: int = _DEEPEST) -> Any:
+    """Return the decoded *value* with halves of surrogate pairs replaced: no table takes them, nor what is deeper."""
     if isinstance(value, str):
         return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+    if not depth and isinstance(value, dict | list):
+        return None
     if isinstance(value, dict):
-        return {whole(key): whole(each) for key, each in value.items()}
+        return {whole(key): whole(each, depth - 1) for key, each in value.items()}
     if isinstance(value, list):
-        return [whole(each) for each in value]
+        return [whole(each, depth - 1) for each in value]
     return value
 
 
