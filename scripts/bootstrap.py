@@ -1,8 +1,8 @@
 """Make the virtual environment of this checkout, or bring it up to date: ``python3 scripts/bootstrap.py SET...``.
 
-A set is a lock of ``requirements/``: standalone, test, dev, docs, mysql, xapi, peer, audit. Needs Python 3.11+ and no
-more; uses uv where it is installed. ``VENV`` names the folder, ``PYTHON`` the interpreter; ``VENV_READY`` says that
-something else, such as tox, made it. Done already: returns at once.
+A set is a lock of ``requirements/``: standalone, test, dev, docs, mysql, xapi, peer, clickhouse-test, audit. Needs
+Python 3.11+ and no more; uses uv where it is installed. ``VENV`` names the folder, ``PYTHON`` the interpreter;
+``VENV_READY`` says that something else, such as tox, made it. Done already: returns at once.
 """
 
 # Runs on whatever `python3` is, to say what is missing: nothing in here may need more than Python 3.8.
@@ -32,6 +32,7 @@ CONTAINS = {
     "mysql": (),
     "xapi": (),
     "peer": (),
+    "clickhouse-test": (),
     "audit": (),
 }
 PROBE = """

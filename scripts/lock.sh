@@ -19,4 +19,5 @@ lock docs --constraint dev.txt docs.in
 lock mysql --constraint dev.txt mysql.in
 lock xapi --constraint dev.txt base.in xapi.in build.in
 lock peer --constraint dev.txt peer.in
+lock clickhouse-test --constraint dev.txt clickhouse-test.in
 lock audit --constraint dev.txt audit.in
