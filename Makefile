@@ -8,7 +8,7 @@ ARGS ?=
 REPORTS ?= build/tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test bench load audit lint format docs openapi settings metrics lock clean
+.PHONY: help demo serve test bench load audit lint format docs openapi settings metrics tables lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
@@ -66,6 +66,10 @@ settings: ## Write the tables of docs/reference/settings.md anew, after a change
 metrics: ## Write the tables of docs/reference/metrics.md anew, after a change of a metric.
 	@$(BOOTSTRAP) test
 	@$(BIN)/python scripts/metrics_page.py
+
+tables: ## Write the tables of docs/reference/tracking-tables.md anew, after a change of a table of tracking logs.
+	@$(BOOTSTRAP) test
+	@$(BIN)/python scripts/tables_page.py
 
 lock: ## Compile requirements/*.in into the hashed locks (UPGRADE=--upgrade: to the newest versions).
 	@$(BOOTSTRAP) dev
