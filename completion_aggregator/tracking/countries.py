@@ -25,6 +25,11 @@ class Countries:
         self._met: dict[str, str] = {}
         self._reader = _opened(path) if path is not None else None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a database."""
+        return self._reader is not None
+
     def code(self, ip: str) -> str | None:
         """Return the ISO 3166 code, None where the database has none or this is no address."""
         if self._reader is None:

@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,8 @@ from completion_aggregator.tracking.tables import Kind
 
 INCOMING: Final = ".incoming"
 _OPEN_FILES: Final = 64
+#: Rows of a group: readers skip whole groups, and each group has its own dictionaries.
+_GROUP: Final = 50_000
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
@@ -40,6 +42,22 @@ class _Unfinished:
     day: int
     writer: pq.ParquetWriter
     rows: int = 0
+    waiting: list[pa.Table] = field(default_factory=list)
+    rows_waiting: int = 0
+
+    def add(self, rows: pa.Table) -> None:
+        """Write rows, or keep them until there are enough for a group of them."""
+        self.waiting.append(rows)
+        self.rows_waiting += rows.num_rows
+        if self.rows_waiting >= _GROUP:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits as one group of rows."""
+        if self.waiting:
+            self.writer.write_table(pa.concat_tables(self.waiting), row_group_size=self.rows_waiting)
+            self.rows += self.rows_waiting
+            self.waiting, self.rows_waiting = [], 0
 
 
 class PartsWriter:
@@ -61,8 +79,7 @@ class PartsWriter:
             return
         unfinished = self._open.get((name, day)) or self._begin(name, day, rows.schema)
         self._open.move_to_end((name, day))
-        unfinished.writer.write_table(rows)
-        unfinished.rows += rows.num_rows
+        unfinished.add(rows)
 
     def finish(self) -> list[Part]:
         """Close and sync all parts; they stand aside until they are published."""
@@ -83,6 +100,7 @@ class PartsWriter:
 
     def _close(self) -> None:
         _, unfinished = self._open.popitem(last=False)
+        unfinished.write()
         unfinished.writer.close()
         target = aside(self._roots, self.aside, unfinished.name) / unfinished.path
         sync(target)

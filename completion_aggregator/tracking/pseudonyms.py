@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -132,6 +133,11 @@ class Pseudonyms:
         found = hmac.digest(self._keys.person, message, "sha256")[:WIDTH]
         _remember(self._persons, subject, found)
         return found
+
+    @property
+    def met_session(self) -> Callable[[str], bytes | None]:
+        """Return what tells the pseudonym of a session that was met before, with no call in between."""
+        return self._sessions.get
 
     def session(self, text: str) -> bytes | None:
         """Return the pseudonym of a session, None without one."""

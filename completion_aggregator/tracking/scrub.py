@@ -134,9 +134,9 @@ def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
         room //= 2
 
 
-def is_plain(username: str) -> bool:
-    """Tell whether a name is written in one way everywhere, but for capital letters."""
-    return _PLAIN_NAME.fullmatch(username) is not None
+def variants(username: str) -> tuple[str, ...]:
+    """Return the ways, in small letters, in which an address or JSON may have a name; none for nobody."""
+    return _name(username).variants if username else ()
 
 
 def is_open(keys: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from completion_aggregator.tracking import catalogue, envelope, lines, scrub
+from completion_aggregator.tracking import catalogue, envelope, lines, scrub, tables
 from completion_aggregator.tracking.batch import Batch
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.envelope import Line
@@ -26,11 +26,12 @@ _MEMORY: Final = 100_000
 _SHORT: Final = 200
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 #: Stands for the name of nobody: no JSON and no address holds it.
-_NO_NAME: Final = "\0"
+_NO_NAME: Final = b"\0"
 _OPEN, _CLOSE = b"{}"
 
 _decode_json: Final = msgspec.json.Decoder().decode
 _encode_json: Final = msgspec.json.Encoder().encode
+_names_known: Final = catalogue.NAMES.get
 
 #: The columns of a row in ``Batch.events``, in order. ``time`` is text in UTC, or None.
 EVENT_ROW: Final = (
@@ -62,13 +63,18 @@ EVENT_ROW: Final = (
 
 
 class _Who:
-    """Whom an event names. ``low``: the name in small if it is plain; None if it may be written in several ways."""
+    """Whom an event names. ``lows``: the name in small, in each way that an address may have it.
 
-    __slots__ = ("low", "low_bytes", "person", "user_id", "username")
+    ``low_bytes`` is the way that JSON of ASCII has it, if it has no escapes.
+    """
 
-    def __init__(self, username: str, person: bytes | None, user_id: int | None, low: str | None) -> None:
-        self.username, self.person, self.user_id, self.low = username, person, user_id, low
-        self.low_bytes = None if low is None else low.encode()
+    __slots__ = ("is_plain", "low_bytes", "lows", "person", "user_id", "username")
+
+    def __init__(self, username: str, person: bytes | None, user_id: int | None) -> None:
+        self.username, self.person, self.user_id = username, person, user_id
+        self.lows = scrub.variants(username)
+        self.is_plain = len(self.lows) < 2
+        self.low_bytes = username.lower().encode() if username and username.isascii() else _NO_NAME
 
 
 class _Shape:
@@ -95,7 +101,8 @@ class Transform:
         keeps_raw: bool = False,
     ) -> None:
         self._pseudonyms = pseudonyms
-        self._country = countries.code
+        self._country = countries.code if countries.is_open else None
+        self._sessions = pseudonyms.met_session
         self._keeps_text, self._keeps_raw = keeps_text, keeps_raw
         self._courses: dict[str, str] = {}
         self._extras: dict[bytes, str | None] = {}
@@ -128,10 +135,13 @@ class Transform:
                 self._damaged(offset, line)
             else:
                 if found.name or found.event_type:
-                    if line[-1] == _CLOSE and line[0] == _OPEN:
-                        event(offset, line, found)
-                    else:  # an object with space around it, such as the end of a line of Windows
-                        event(offset + line.index(b"{"), line.strip(), found)
+                    try:
+                        if line[-1] == _CLOSE and line[0] == _OPEN:
+                            event(offset, line, found)
+                        else:  # an object with space around it, such as the end of a line of Windows
+                            event(offset + line.index(b"{"), line.strip(), found)
+                    except RecursionError:
+                        self._give_up(offset, line)
                 else:
                     self._refuse(offset, line, "no name")
             self.lines += 1
@@ -158,8 +168,19 @@ class Transform:
         for each in found:
             position = line.find(each.data, position)
             moment = each.prefix_time.isoformat(timespec="microseconds") if each.prefix_time else None
-            self._event(offset + position, each.data, each.line, prefix_time=moment)
+            try:
+                self._event(offset + position, each.data, each.line, prefix_time=moment)
+            except RecursionError:
+                self._give_up(offset + position, each.data)
             position += len(each.data)
+
+    def _give_up(self, offset: int, data: bytes) -> None:
+        """Put an event into quarantine that nothing can take apart, without the rows that were made of it."""
+        for table in (*tables.TYPED, tables.ACCOUNT, tables.TEXT):
+            rows = getattr(self.rows, table.name)
+            while rows and rows[-1][0] == len(self.events):
+                rows.pop()
+        self._refuse(offset, data, "nested too deep")
 
     def _refuse(self, offset: int, line: bytes, reason: str, length: int | None = None) -> None:
         text = line[:_QUARANTINED_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
@@ -173,11 +194,14 @@ class Transform:
         who = self._people.get((context.user_id, username)) or self._met(context.user_id, username)
         page, path = line.page or context.page, context.path
         course = context.course_id or self._course_in(path, page, name)
-        entry = catalogue.entry(name, source)
+        entry = _names_known(name) or catalogue.entry(name, source)
         written = line.time or line.timestamp
-        time = _utc(written) if written else None
+        time = written
+        # Most times are written so; columns.py finds out whether they are times.
+        if written and (len(written) != _UTC_TEXT_LENGTH or written[26:] != "+00:00"):
+            time = utc_text(written)
         quality = "ok"
-        if time is None:
+        if not time:
             time, quality = self._guessed(prefix_time, written)
             digest = sha256(data + b"\0" + (time or "").encode()).digest()
         else:
@@ -189,7 +213,7 @@ class Transform:
         self._who = who
         payload = line.event if line.event is not None else line.data
         if type(payload) is not dict:
-            payload = payload_of(payload)
+            payload = _payload_in(payload) if type(payload) is str else payload_of(payload)
         block = entry.transform(entry.action, payload, rows) if entry.transform else ""
         if not block and module:
             block = module.get("usage_key") or ""
@@ -199,6 +223,9 @@ class Transform:
             extra = with_time(extra, written)
         session = line.session or context.session
         ip = line.ip or context.ip
+        session_id = None
+        if session:
+            session_id = self._sessions(session) or self._pseudonyms.session(session)
         self.events.append(
             (
                 offset,
@@ -213,8 +240,8 @@ class Transform:
                 entry.by_learner,
                 context.org_id or None,
                 block or None,
-                self._pseudonyms.session(session) if session else None,
-                self._country(ip) if ip else None,
+                session_id,
+                self._country(ip) if ip and self._country else None,
                 line.agent or context.agent,
                 line.host or context.host,
                 self._address(path, who) if path else None,
@@ -230,8 +257,7 @@ class Transform:
 
     def _met(self, user_id: str | float | None, username: str) -> _Who:
         number = _number(user_id)
-        low = username.lower() if scrub.is_plain(username) else None if username else _NO_NAME
-        who = _Who(username, self._pseudonyms.person(number, username), number, low)
+        who = _Who(username, self._pseudonyms.person(number, username), number)
         if len(self._people) >= _MEMORY:
             self._people.clear()
         self._people[user_id, username] = who
@@ -252,9 +278,11 @@ class Transform:
             if len(self._addresses) >= _MEMORY:
                 self._addresses.clear()
             self._addresses[address] = found
-        if who.low is not None and who.low not in found[1]:
-            return found[0]
-        return scrub.address(address, who.username)
+        low = found[1]
+        for each in who.lows:
+            if each in low:
+                return scrub.address(address, who.username)
+        return found[0]
 
     @property
     def fields(self) -> Counter[tuple[str, str, str]]:
@@ -277,9 +305,9 @@ class Transform:
         except (ValueError, OverflowError, RecursionError):
             # A number or a nesting that JSON has and its fast writers do not.
             return self._scrubbed(payload, who)
-        if shape.is_open and who.low_bytes is not None and scrub.is_harmless(written, who.low_bytes):
+        if shape.is_open and scrub.is_harmless(written, who.low_bytes):
             return written.decode()
-        if len(written) > _SHORT or who.low_bytes is None or who.low_bytes in written.lower():
+        if len(written) > _SHORT or not self._may_repeat(written, who):
             return self._scrubbed(payload, who)
         extra = self._extras.get(written, "")
         if extra == "":
@@ -289,10 +317,17 @@ class Transform:
             self._extras[written] = extra
         return extra
 
+    def _may_repeat(self, written: bytes, who: _Who) -> bool:
+        """Tell whether what becomes of leftovers is the same whoever made them, since they cannot name this one."""
+        if not who.is_plain and (not written.isascii() or b"%" in written or b"\\" in written):
+            return False
+        return who.low_bytes not in written.lower()
+
     def _shape(self, key: _Key, payload: dict[str, Any]) -> _Shape:
         """Return the shape of a payload: one of several levels is told by its fields."""
         is_flat = _SCALARS.issuperset(key[2])
-        fields = tuple(scrub.fields(payload))
+        # Of what may be kept: the name of a field may be somebody's.
+        fields = tuple(scrub.fields(scrub.scrub(payload, username=self._who.username) or {}))
         if not is_flat:
             key = (key[0], fields, ())
         shape = self._shapes.get(key)
@@ -341,7 +376,7 @@ def time_of(line: bytes) -> str | None:
             found = [each.line for each in lines.climb(line)]
         except lines.NoEvent:
             return None
-    times = [_utc(each.time or each.timestamp or "") for each in found if each.name or each.event_type]
+    times = [utc_text(each.time or each.timestamp or "") for each in found if each.name or each.event_type]
     return next((time for time in reversed(times) if time), None)
 
 
@@ -364,6 +399,8 @@ def _payload_in(text: str) -> dict[str, Any]:
             found = _decode_json(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
             found = _cut(text)
+        if type(found) is dict:
+            return found
         if not isinstance(found, str):
             return payload_of(found)
         text = found
@@ -381,13 +418,6 @@ def with_time(extra: str | None, written: str) -> str:
     """Return *extra* with the time that was written in the line."""
     found = _decode_json(extra) if extra else {}
     return _encode_json(found | {"time": written[:100]}).decode()
-
-
-def _utc(text: str) -> str | None:
-    """Return a time as text in UTC with microseconds; None if it is none."""
-    if len(text) == _UTC_TEXT_LENGTH and text[26:] == "+00:00":
-        return text  # columns.py finds out whether it is a time
-    return utc_text(text)
 
 
 def utc_text(text: str) -> str | None:
