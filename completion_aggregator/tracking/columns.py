@@ -130,11 +130,11 @@ class Columns:
         columns = list(zip(*rows, strict=True))
         of_event = np.array(columns[0], np.int64)
         wanted = schema_of(table)
-        shared = [name for name in wanted.names if name in _SHARED]
         at = pa.array(of_event)
-        arrays = [self.events[name].take(at) for name in shared]
-        arrays += [
-            array_of(values, wanted.field(name).type) for name, values in zip(table.own, columns[1:], strict=True)
+        own = dict(zip(table.own, columns[1:], strict=True))
+        arrays = [
+            self.events[name].take(at) if name in _SHARED else array_of(own[name], wanted.field(name).type)
+            for name in wanted.names
         ]
         whole = pa.table(arrays, schema=wanted)
         yield from _by_day(table.name, whole, self.days[of_event], np.flatnonzero(~copies[of_event]))
