@@ -114,7 +114,9 @@ class Transform:
 
     def fresh(self) -> None:
         """Begin another batch."""
-        self.rows = Batch(keyed=self._pseudonyms.keyed, clean=self._clean, keeps_text=self._keeps_text)
+        self.rows = Batch(
+            keyed=self._pseudonyms.keyed, clean=self._clean, place=self._place, keeps_text=self._keeps_text
+        )
         self.events: list[tuple[Any, ...]] = []
         self.quarantine: list[tuple[int, int, str, str]] = []
         self._shapes: dict[Any, _Shape] = {}
@@ -305,7 +307,7 @@ class Transform:
         except (ValueError, OverflowError, RecursionError):
             # A number or a nesting that JSON has and its fast writers do not.
             return self._scrubbed(payload, who)
-        if shape.is_open and scrub.is_harmless(written, who.low_bytes):
+        if shape.is_open and (who.is_plain or written.isascii()) and scrub.is_harmless(written, who.low_bytes):
             return written.decode()
         if len(written) > _SHORT or not self._may_repeat(written, who):
             return self._scrubbed(payload, who)
@@ -340,7 +342,17 @@ class Transform:
         return _encode_json(kept).decode() if kept else None
 
     def _clean(self, text: str) -> str:
+        if scrub.is_quiet(text):
+            low = text.lower()
+            for each in self._who.lows:
+                if each in low:
+                    break
+            else:
+                return text
         return scrub.clean(text, self._who.username)
+
+    def _place(self, address: str) -> str:
+        return self._address(address, self._who)
 
     def _course_in(self, *addresses: str | None) -> str:
         """Return the course that the first of the addresses names that names one."""
