@@ -18,7 +18,7 @@ import numpy as np
 from completion_aggregator.tracking.errors import DamagedStore
 from completion_aggregator.tracking.seen import Ids
 
-VERSION: Final = 1
+VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE load (
     load INTEGER PRIMARY KEY, run TEXT NOT NULL, began TEXT NOT NULL, ended TEXT NOT NULL, seconds REAL NOT NULL,
@@ -51,6 +51,14 @@ CREATE TABLE field (
 ) WITHOUT ROWID;
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+#: What each version brought, beyond the first.
+_STEPS: Final = {
+    2: """
+CREATE TABLE IF NOT EXISTS tombstone (hash BLOB PRIMARY KEY, forgotten TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS superseded (path TEXT PRIMARY KEY, name TEXT NOT NULL, until TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS renaming (target TEXT PRIMARY KEY, staged TEXT NOT NULL) WITHOUT ROWID;
+""",
+}
 
 COUNTS: Final = ("lines", "blank", "joined", "events", "copies", "quarantined", "repaired")
 #: Names of events and fields that are kept apart in the catalogue of drift: what a plug-in makes up without end.
@@ -111,16 +119,17 @@ class Ledger:
     def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         if not create and not path.exists():
             raise DamagedStore(f"{path} is missing: `tracking store init` makes a store, a backup brings this one back")
+        self._path = path
         mode = "ro" if read_only else "rwc" if create else "rw"
-        self._db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30, isolation_level=None
-        )
-        self._db.row_factory = sqlite3.Row
         try:
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30, isolation_level=None
+            )
+            self._db.row_factory = sqlite3.Row
             if create:
                 self._create()
-            elif self._one("PRAGMA user_version") != VERSION:
-                raise DamagedStore(f"{path} is no ledger of version {VERSION}: run `tracking store migrate`")
+            else:
+                _require(path, self._one("PRAGMA user_version"))
             if not read_only:
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
@@ -133,18 +142,29 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Do all or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
+        """Do all or nothing. Raises DamagedStore where the disk does not let it."""
+        with self._telling():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # of some errors SQLite takes back all by itself
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Say of which file it is that SQLite speaks."""
         try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            yield
+        except sqlite3.OperationalError as error:
+            raise DamagedStore(f"{self._path} cannot be read or written: {error}") from error
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """Return the rows of a query."""
-        return self._db.execute(sql, values).fetchall()
+        with self._telling():
+            return self._db.execute(sql, values).fetchall()
 
     def names_of(self, sql: str) -> list[str]:
         """Return the names of a query's columns."""
@@ -187,6 +207,10 @@ class Ledger:
         rows = self._db.execute("SELECT high, low FROM misdated").fetchall()
         return np.array([(row[0], row[1]) for row in rows], np.int64).reshape(-1, 2).view(np.uint64)
 
+    def tombstones(self) -> frozenset[bytes]:
+        """Return the pseudonyms of whoever was forgotten, by number and by name."""
+        return frozenset(row["hash"] for row in self.rows("SELECT hash FROM tombstone"))
+
     def note(self, name: str) -> str | None:
         """Return what is noted under a name."""
         found = self.rows("SELECT value FROM note WHERE name = ?", name)
@@ -199,15 +223,47 @@ class Ledger:
     def saw(self, url: str, stamp: str, packed: bytes | None, source: int) -> None:
         """Note that a file holds what is loaded already."""
         values = (url, stamp, packed, source, _now())
-        self._db.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)", values)
+        with self._telling():
+            self._db.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)", values)
 
     def _create(self) -> None:
         if self._one("SELECT count(*) FROM sqlite_master"):
             raise DamagedStore("this store has a ledger already")
-        self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        steps = "".join(_STEPS.values())
+        self._db.executescript(f"BEGIN; {_SCHEMA} {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
     def _one(self, sql: str) -> Any:
         return self._db.execute(sql).fetchone()[0]
+
+
+def migrate(path: Path) -> int:
+    """Bring a ledger to the version of this program; return the one that it had. Raises DamagedStore."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None)
+    try:
+        had = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if had not in range(1, VERSION):
+            _require(path, had)
+        for version in range(had + 1, VERSION + 1):
+            db.executescript(f"BEGIN IMMEDIATE; {_STEPS[version]} PRAGMA user_version = {version}; COMMIT;")
+    except sqlite3.DatabaseError as error:
+        raise DamagedStore(f"{path} is no ledger: {error}") from error
+    finally:
+        db.close()
+    return had
+
+
+def _require(path: Path, version: int) -> None:
+    if version > VERSION:
+        raise DamagedStore(
+            f"{path} is of version {version}, and this program knows none above {VERSION}: install the program that"
+            " wrote it, or a newer one"
+        )
+    if version == 0:
+        raise DamagedStore(f"{path} is no ledger: bring it back from a backup")
+    if version < VERSION:
+        raise DamagedStore(
+            f"{path} is of version {version}, and this program writes {VERSION}: run `tracking store migrate`"
+        )
 
 
 @dataclass(slots=True)

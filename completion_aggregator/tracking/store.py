@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from completion_aggregator.tracking.errors import NoStore, StoreInUse, TrackingError
-from completion_aggregator.tracking.ledger import Ledger
+from completion_aggregator.tracking.ledger import Ledger, migrate
 from completion_aggregator.tracking.parts import Roots
 from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
 
@@ -51,8 +51,14 @@ class Store:
         return keys
 
     def pseudonym(self, user_id: int | None, username: str) -> bytes | None:
-        """Return whom the open tables have for this user."""
-        return self._pseudonyms.person(user_id, username)
+        """Return whom the open tables have for this user; None for one that was forgotten, too."""
+        found = self._pseudonyms.person(user_id, username)
+        return None if found in self._tombstones else found
+
+    @cached_property
+    def _tombstones(self) -> frozenset[bytes]:
+        with self.reading() as ledger:
+            return ledger.tombstones()
 
     @cached_property
     def _pseudonyms(self) -> Pseudonyms:
@@ -82,15 +88,24 @@ class Store:
         with closing(Ledger(self.folder / LEDGER)) as ledger:
             yield ledger
 
+    def migrate(self) -> int:
+        """Bring the ledger to the version of this program; return the one that it had. Raises NoStore, StoreInUse."""
+        with self._locked():
+            return migrate(self.folder / LEDGER)
+
     @contextmanager
     def writing(self) -> Iterator[Ledger]:
         """Provide the ledger to the one process that writes. Raises NoStore, StoreInUse."""
+        with self._locked(), closing(Ledger(self.folder / LEDGER)) as ledger:
+            yield ledger
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         self._require()
         descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             self._lock(descriptor)
-            with closing(Ledger(self.folder / LEDGER)) as ledger:
-                yield ledger
+            yield
         finally:
             # The lock goes with the descriptor, however the process ends.
             os.close(descriptor)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, store_of
 from completion_aggregator.tracking.errors import NoStore, TrackingError
+from completion_aggregator.tracking.ledger import VERSION
 
 if TYPE_CHECKING:
     from completion_aggregator.tracking.commands.options import Subparsers
@@ -22,13 +23,14 @@ examples:
 
 
 def register(commands: "Subparsers") -> None:
-    """Add ``store init`` and ``store destroy``."""
-    parser = add_parser(commands, "store", "make, or destroy, the store of tracking logs", _EPILOG)
+    """Add ``store init`` and what else is done to a whole store."""
+    parser = add_parser(commands, "store", "make, tidy, or destroy the store of tracking logs", _EPILOG)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     init = add_parser(actions, "init", "make an empty store; one that is there is left alone")
+    migrate = add_parser(actions, "migrate", "bring a store to the version of this program; run it after an upgrade")
     destroy = add_parser(actions, "destroy", "delete a store with all that is in it; the keys stay")
     destroy.add_argument("--yes-delete", metavar="NAME", help="the name of the store's folder, to say that you mean it")
-    for each, run in ((init, run_init), (destroy, run_destroy)):
+    for each, run in ((init, run_init), (migrate, run_migrate), (destroy, run_destroy)):
         add_store(each)
         add_json(each)
         each.set_defaults(run=run)
@@ -43,6 +45,19 @@ def run_init(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         print(json.dumps(places), file=out)
     else:
         print(f"Made {store.folder}. Keep a copy of {store.keys_path} elsewhere.", file=out)
+    return 0
+
+
+def run_migrate(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
+    """Bring the ledger to the version of this program."""
+    store = store_of(options)
+    had = store.migrate()
+    if options.json:
+        print(json.dumps({"had": had, "has": VERSION}), file=out)
+    elif had == VERSION:
+        print(f"{store.folder} is of version {VERSION} already.", file=out)
+    else:
+        print(f"{store.folder} was of version {had} and is of version {VERSION} now.", file=out)
     return 0
 
 
