@@ -153,7 +153,7 @@ def test_times_are_held_against_the_date_of_the_log(days, quality):
 
 def test_a_log_without_date_and_time_is_of_the_first_day_there_is():
     found = columns(line(time="never"), b"trash", segments=[segment(log_day=None)])
-    assert (found.days.tolist(), set(day for _, day in pieces(found))) == ([0], {0})
+    assert (found.days.tolist(), {day for _, day in pieces(found)}) == ([0], {0})
 
 
 def test_values_that_do_not_fit_become_null():

@@ -247,12 +247,53 @@ JSON = st.recursive(
 )
 NAMES = st.sampled_from([*sorted(catalogue.NAMES), "/u/alice", "/courses/x/xblock/y/handler/z", "edx.forum.x.y"])
 PAYLOAD_KEYS = st.sampled_from(
-    "answers correct_map state old_state submission problem_id id code currentTime duration POST GET answer parts feedback"
-    " rubric options_selected body title query response discussion added location grade max_grade student setting new old"
-    " target_url current_url hint_text hints user_id cohort_name partition_id criterion form list text value".split()
+    [
+        "answers",
+        "correct_map",
+        "state",
+        "old_state",
+        "submission",
+        "problem_id",
+        "id",
+        "code",
+        "currentTime",
+        "duration",
+        "POST",
+        "GET",
+        "answer",
+        "parts",
+        "feedback",
+        "rubric",
+        "options_selected",
+        "body",
+        "title",
+        "query",
+        "response",
+        "discussion",
+        "added",
+        "location",
+        "grade",
+        "max_grade",
+        "student",
+        "setting",
+        "new",
+        "old",
+        "target_url",
+        "current_url",
+        "hint_text",
+        "hints",
+        "user_id",
+        "cohort_name",
+        "partition_id",
+        "criterion",
+        "form",
+        "list",
+        "text",
+        "value",
+    ]
 )
 PAYLOADS = st.dictionaries(PAYLOAD_KEYS, JSON, max_size=6)
-FIELDS = st.sampled_from(sorted(event()) + ["data", "timestamp", "context"])
+FIELDS = st.sampled_from([*sorted(event()), "data", "timestamp", "context"])
 
 
 @st.composite
@@ -290,7 +331,7 @@ def nested(depth):
 @example([b'{"name": "edx.x", "context": {"module": {"usage_key": {"a": 1}}}}'])
 @example(
     [
-        b'{"name": "edx.x", "context": {"course_id": "\\u0000"}, "event": {"a": 1e400, "b": 123456789012345678901234567890}}'
+        b'{"name": "x", "context": {"course_id": "\\u0000"}, "event": {"a": 1e400, "b": 1234567890123456789012}}'
     ]
 )
 @example([b'{"name": "edx.x", "time": "9999-12-31T23:59:59.999999+00:00"}', b'{"name": "edx.x", "time": "0001-01-01"}'])
@@ -301,7 +342,7 @@ def test_whatever_stands_in_lines_adds_up_and_becomes_columns(data):
     assert end == sum(len(each) + 1 for each in data)
     assert loop.lines - loop.blank + loop.joined == len(loop.events) + len(loop.quarantine)
     assert loop.fields is not None
-    columns = columns_of(loop, [Segment(1, None, False, 0, 0)], 1)  # noqa: FBT003 (its order is its own)
+    columns = columns_of(loop, [Segment(1, None, False, 0, 0)], 1)
     copies = columns.own_days != columns.own_days
     pieces = list(columns.pieces(copies))
     written = sum(rows.num_rows for name, _, rows in pieces if name == "event")
