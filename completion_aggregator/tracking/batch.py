@@ -28,6 +28,7 @@ class Batch:
         "module",
         "name",
         "navigation",
+        "place",
         "progress",
         "response",
         "row",
@@ -37,11 +38,20 @@ class Batch:
     )
 
     def __init__(
-        self, *, keyed: Callable[[str, str], bytes], clean: Callable[[str], str], keeps_text: bool = False
+        self,
+        *,
+        keyed: Callable[[str, str], bytes],
+        clean: Callable[[str], str],
+        place: Callable[[str], str],
+        keeps_text: bool = False,
     ) -> None:
-        """``keyed(domain, value)`` gives a pseudonym, ``clean(text)`` takes the event's own names out of a text."""
+        """``keyed(domain, value)`` gives a pseudonym, ``clean(text)`` takes the event's own names out of a text.
+
+        ``place(address)`` takes them and the query out of an address.
+        """
         self.keyed = keyed
         self.clean = clean
+        self.place = place
         self.keeps_text = keeps_text
         #: The event at hand: its number in the batch, name, course key (or ""), source, and ``context.module``.
         self.row = 0

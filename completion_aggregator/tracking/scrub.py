@@ -86,10 +86,12 @@ _PAIR: Final = re.compile(
     r"(\\*\"(?:[^\"\\]|\\.)*\"?|'[^']*'?|[^\s&,;}\"']*)",
     re.IGNORECASE,
 )
+_OF_CONCERN: Final = re.compile("[@:=%\ud800-\udfff]")
 #: What the searched-for has in its middle: a search for a letter is far faster than one for a class of them.
 _PERHAPS_MAIL: Final = re.compile(rb"@[\w-]+\.")
 _PERHAPS_IPV4: Final = re.compile(rb"\.[0-9]+\.[0-9]+\.")
 _PERHAPS_IPV6: Final = re.compile(rb":(?:[0-9a-f]{1,4}:){6}", re.IGNORECASE)
+_PERHAPS_PAIR: Final = re.compile(rb"pass|csrf|token|secret|session|mail|name|user|phone|student", re.IGNORECASE)
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{5,}")
 
@@ -139,17 +141,28 @@ def variants(username: str) -> tuple[str, ...]:
     return _name(username).variants if username else ()
 
 
+def is_quiet(text: str) -> bool:
+    """Tell whether a text is short and holds nothing of concern but, perhaps, a name."""
+    return len(text) <= LONGEST_TEXT and not _OF_CONCERN.search(text) and text.count(".") < 3
+
+
 def is_open(keys: Iterable[str]) -> bool:
     """Tell whether what stands under these keys may stay, each with a single value that is harmless."""
     return all((_verdicts.get(key) or _verdict(key)) is _Verdict.OPEN and key not in {"cut", "setting"} for key in keys)
 
 
 def is_harmless(written: bytes, low: bytes) -> bool:
-    """Tell whether JSON, as it is written, is short and holds no text of concern; *low*: a plain name, in small."""
-    # Without these it holds no quoting, no secret beside its name and no text in other writing.
-    if len(written) > LONGEST_TEXT or b"=" in written or b"%" in written or b"\\" in written or not written.isascii():
+    """Tell whether JSON, as it is written, is short and holds no text of concern.
+
+    *low* is the name in small, if it is of ASCII; whoever has another asks only of JSON that is of ASCII.
+    """
+    # Without these it holds no quoting and no secret beside its name.
+    if len(written) > LONGEST_TEXT or b"%" in written or b"\\" in written or low in written.lower():
         return False
-    if low in written.lower():
+    if b"=" in written and _PERHAPS_PAIR.search(written):
+        return False
+    # Of other letters two have small forms that are ASCII, and some stand in mails.
+    if not written.isascii() and (b"@" in written or b"\xe2\x84\xaa" in written or b"\xc4\xb0" in written):
         return False
     return not (
         b"':" in written
@@ -226,8 +239,10 @@ def _is_harmless(payload: dict[str, Any], name: _Name | None) -> bool:
         return False
     if "cut" in payload or blob.count(b"[") + blob.count(b"{") > DEEPEST:
         return False
-    # What no JSON holds stands for no name.
-    return is_harmless(blob, b"\0" if name is None else name.ascii)
+    if name is not None and not name.ascii and not blob.isascii():
+        return False
+    # What no JSON holds stands for no name, and for one that no JSON of ASCII holds.
+    return is_harmless(blob, name.ascii if name is not None and name.ascii else b"\0")
 
 
 def _kept(value: dict[str, Any]) -> dict[str, Any]:

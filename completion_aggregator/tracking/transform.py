@@ -80,13 +80,10 @@ class _Who:
 class _Shape:
     """What leftovers of a name have in common: keys and types. ``is_open``: all of it may stay if it is harmless."""
 
-    __slots__ = ("count", "fields", "is_flat", "is_open")
+    __slots__ = ("count", "fields", "is_open")
 
-    def __init__(self, fields: tuple[tuple[str, str], ...], *, is_flat: bool, is_open: bool) -> None:
-        self.fields, self.is_flat, self.is_open, self.count = fields, is_flat, is_open, 0
-
-
-_Key = tuple[str, tuple[Any, ...], tuple[type, ...]]
+    def __init__(self, fields: tuple[tuple[str, str], ...], *, is_open: bool) -> None:
+        self.fields, self.is_open, self.count = fields, is_open, 0
 
 
 class Transform:
@@ -299,14 +296,17 @@ class Transform:
         """Return what is left of a payload as it may be kept; mostly it is of one of a few shapes."""
         key = (name, tuple(payload), tuple(map(type, payload.values())))
         shape = self._shapes.get(key)
-        if shape is None or not shape.is_flat:
-            shape = self._shape(key, payload)
+        if shape is None:
+            if not _SCALARS.issuperset(key[2]):
+                return self._nested(name, payload, who)
+            # Of what may be kept: the name of a field may be somebody's.
+            fields = tuple(scrub.fields(scrub.scrub(payload, username=who.username) or {}))
+            shape = self._shapes[key] = _Shape(fields, is_open=scrub.is_open(payload))
         shape.count += 1
         try:
             written = _encode_json(payload)
-        except (ValueError, OverflowError, RecursionError):
-            # A number or a nesting that JSON has and its fast writers do not.
-            return self._scrubbed(payload, who)
+        except (ValueError, OverflowError):
+            return self._scrubbed(payload, who)  # a number that JSON has and its fast writers do not
         if shape.is_open and (who.is_plain or written.isascii()) and scrub.is_harmless(written, who.low_bytes):
             return written.decode()
         if len(written) > _SHORT or not self._may_repeat(written, who):
@@ -319,23 +319,21 @@ class Transform:
             self._extras[written] = extra
         return extra
 
+    def _nested(self, name: str, payload: dict[str, Any], who: _Who) -> str | None:
+        """Return the same of one of several levels, which is looked at as a whole each time."""
+        kept = scrub.scrub(payload, username=who.username) or {}
+        fields = tuple(scrub.fields(kept))
+        shape = self._shapes.get((name, fields))
+        if shape is None:
+            shape = self._shapes[name, fields] = _Shape(fields, is_open=False)
+        shape.count += 1
+        return _encode_json(kept).decode() if kept else None
+
     def _may_repeat(self, written: bytes, who: _Who) -> bool:
         """Tell whether what becomes of leftovers is the same whoever made them, since they cannot name this one."""
         if not who.is_plain and (not written.isascii() or b"%" in written or b"\\" in written):
             return False
         return who.low_bytes not in written.lower()
-
-    def _shape(self, key: _Key, payload: dict[str, Any]) -> _Shape:
-        """Return the shape of a payload: one of several levels is told by its fields."""
-        is_flat = _SCALARS.issuperset(key[2])
-        # Of what may be kept: the name of a field may be somebody's.
-        fields = tuple(scrub.fields(scrub.scrub(payload, username=self._who.username) or {}))
-        if not is_flat:
-            key = (key[0], fields, ())
-        shape = self._shapes.get(key)
-        if shape is None:
-            shape = self._shapes[key] = _Shape(fields, is_flat=is_flat, is_open=is_flat and scrub.is_open(payload))
-        return shape
 
     def _scrubbed(self, payload: dict[str, Any], who: _Who) -> str | None:
         kept = scrub.scrub(payload, username=who.username)

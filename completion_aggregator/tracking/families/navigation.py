@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from completion_aggregator.tracking.batch import Batch, Transform
 from completion_aggregator.tracking.families.writing import take_query
-from completion_aggregator.tracking.scrub import address
 from completion_aggregator.tracking.values import (
     number,
     take_integer,
@@ -117,7 +116,7 @@ def _address(payload: dict[str, Any], key: str, batch: Batch) -> str | None:
     if target is None:
         payload.pop(key, None)  # too long for an address, and it may hold anything
         return None
-    return batch.clean(address(target, "")) or None
+    return batch.place(target) or None
 
 
 def _ends(payload: dict[str, Any], key: str, batch: Batch) -> str:

@@ -31,7 +31,7 @@ def requested(action: str, payload: dict[str, Any], batch: Batch) -> str:
     names = _field_names(payload) if payload else None
     payload.clear()
     if names:
-        payload["fields"] = names
+        payload["fields"] = " ".join(names)
     return block_in(batch.name)
 
 

@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from completion_aggregator.tracking import tables
+from completion_aggregator.tracking import scrub, tables
 from completion_aggregator.tracking.batch import Batch
 from completion_aggregator.tracking.catalogue import entry
 
@@ -40,6 +40,7 @@ def taken(
     batch = Batch(
         keyed=lambda domain, value: f"{domain}|{value}".encode(),
         clean=lambda text: text.replace(username, "[name]"),
+        place=lambda place: scrub.address(place, username),
         keeps_text=keeps_text,
     )
     batch.row, batch.name, batch.course, batch.source, batch.module = 7, name, course, source, module

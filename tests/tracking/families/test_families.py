@@ -74,7 +74,7 @@ MODULES = st.none() | st.sampled_from([{}, {"usage_key": 5}, {"usage_key": "bloc
 @settings(max_examples=400)
 @given(st.sampled_from([*KNOWN, *UNKNOWN]), PAYLOADS, COURSES, MODULES, st.booleans())
 def test_whatever_a_payload_holds_rows_have_the_types_of_their_columns(name, payload, course, module, keeps_text):
-    batch = Batch(keyed=lambda _, value: value.encode(), clean=str, keeps_text=keeps_text)
+    batch = Batch(keyed=lambda _, value: value.encode(), clean=str, place=str, keeps_text=keeps_text)
     batch.row, batch.name, batch.course, batch.module = 3, name, course, module
     known = entry(name, "server")
     assert known.transform
