@@ -1,17 +1,31 @@
 """The pages about tracking logs: the tables they name, and their commands, with logs and a bucket beside them."""
 
+import json
 import re
 import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from completion_aggregator.tracking import tables, views
 from completion_aggregator.tracking.refresh.tables import REFRESHED
-from tests.docs.desk import REPOSITORY
-from tests.tracking.builders import new_store
+from tests.docs.desk import REPOSITORY, lay_out_desk, run, surroundings
+from tests.docs.pages import all_pages, differences, programs, script
+from tests.tracking.builders import COURSE, at, event, new_store, packed
+from tests.tracking.servers import bucket, s3_server
 
 TABLES_PAGE = REPOSITORY / "docs" / "reference" / "tracking-tables.md"
 LEDGER = ("load", "source", "field")
+#: Stands above a block that is run here, and nowhere else; what follows the semicolon is what the block is besides.
+NEEDS_LOGS = re.compile(r"<!-- not run: needs logs(?:; (?P<else>.*?))? -->\n")
+PAGES = [page for page in all_pages(REPOSITORY) if NEEDS_LOGS.search(page.read_text())]
+#: How many learners were there on each day.
+LEARNERS = (9, 12, 14, 6, 5, 15, 17)
+ACCESS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "hidden-secret", "AWS_DEFAULT_REGION": "us-east-1"}
+PROBLEM = "block-v1:DemoU+C001+2024_T1+type@problem+block@half_moon"
 written = runpy.run_path(str(REPOSITORY / "scripts" / "tables_page.py"))["written"]
 
 
@@ -37,3 +51,72 @@ def test_the_page_has_the_columns_that_the_ledger_shows(name, tmp_path):
     with views.connected(new_store(tmp_path)) as connection:
         shown = [row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall()]
     assert sorted(told) == sorted(shown)
+
+
+@pytest.fixture(scope="module")
+def readers_bucket() -> Iterator[str]:
+    """Serve the bucket that the pages speak of; return the address of the server."""
+    with pytest.MonkeyPatch.context() as patch, s3_server() as endpoint:
+        for name, value in ACCESS.items():
+            patch.setenv(name, value)
+        client = bucket(endpoint, "my-logs")
+        for name, content in week():
+            client.put_object(Bucket="my-logs", Key=f"tracking/{name}", Body=content)
+        yield endpoint
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
+def test_every_command_that_needs_logs_runs(page: Path, tmp_path: Path, vendor: str, readers_bucket: str):
+    if vendor != "sqlite":
+        pytest.skip("the commands are run once, in the run on SQLite")
+    lay_out_desk(tmp_path)
+    text = NEEDS_LOGS.sub(as_run, page.read_text())
+    environment = surroundings(tmp_path) | ACCESS | {"AWS_ENDPOINT_URL": readers_bucket}
+    done = run(["bash", "-c", script(text)], tmp_path, environment)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert not differences(text, done.stdout)
+    for program, _ in programs(text):
+        ran = run([sys.executable, "-c", program], tmp_path, environment)
+        assert ran.returncode == 0, ran.stdout[-5000:]
+
+
+def as_run(found: re.Match[str]) -> str:
+    """Return what stands above a block once it is run."""
+    return f"<!-- {found['else']} -->\n" if found["else"] else ""
+
+
+def week() -> Iterator[tuple[str, bytes]]:
+    """Yield the logs of the pages: seven days of a course, with one event twice, a line that is none, a blank one."""
+    for day, learners in enumerate(LEARNERS):
+        lines = [json.dumps(make(day, who)) for who in range(1, learners + 1) for make in (played, checked)]
+        if day == 2:
+            lines += [lines[0], "no event at all", ""]
+        yield f"tracking.log-2024020{day + 1}.gz", packed("".join(f"{each}\n" for each in lines).encode())
+
+
+def played(day: int, who: int) -> dict[str, Any]:
+    """Return that somebody played a video."""
+    payload = {"id": "tides", "code": "x", "currentTime": 15.0 * who, "duration": 300.0}
+    return of_learner(day, who, name="play_video", event=json.dumps(payload))
+
+
+def checked(day: int, who: int) -> dict[str, Any]:
+    """Return that somebody answered a problem, every third time wrongly."""
+    correct = who % 3 != 0
+    payload = {
+        "problem_id": PROBLEM,
+        "answers": {"half_moon_2_1": "choice_1"},
+        "attempts": 1,
+        "success": "correct" if correct else "incorrect",
+        "grade": int(correct),
+        "max_grade": 1,
+        "correct_map": {"half_moon_2_1": {"correctness": "correct" if correct else "incorrect", "npoints": None}},
+        "submission": {"half_moon_2_1": {"answer": "The left one", "input_type": "choicegroup", "correct": correct}},
+    }
+    return of_learner(day, who, name="problem_check", event=payload, event_source="server", page="x_module")
+
+
+def of_learner(day: int, who: int, **fields: Any) -> dict[str, Any]:
+    """Return an event of a learner's day."""
+    context = {"user_id": who, "path": "/event", "course_id": COURSE, "org_id": "DemoU"}
+    return event(time=at(60 * (10 + who), days=day), username=f"learner{who}", context=context, **fields)
