@@ -250,7 +250,7 @@ class Transform:
                 ip or None,
                 username or None,
                 session or None,
-                data if self._keeps_raw else None,
+                data.decode("utf-8", "backslashreplace") if self._keeps_raw else None,
             )
         )
 

@@ -53,9 +53,14 @@ def test_an_event_becomes_a_row():
             "ip": "192.0.2.7",
             "username": "alice",
             "raw_session": "5e55",
-            "raw": data,
+            "raw": data.decode(),
         }
     ]
+
+
+def test_a_raw_object_with_bytes_that_are_no_text_is_kept():
+    (row,) = taken(line(1).replace(b"Mozilla", b"\xff"), keeps_raw=True)
+    assert "\\xff/5.0" in row["raw"]
 
 
 def test_the_envelope_of_event_tracking_is_an_event():
