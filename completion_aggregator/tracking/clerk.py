@@ -4,14 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-import pyarrow.parquet as pq
-
 from completion_aggregator.tracking import ledger as ledgers
-from completion_aggregator.tracking import parts
 from completion_aggregator.tracking.columns import Days, Flags
+from completion_aggregator.tracking.destination import Destination, Handover
 from completion_aggregator.tracking.ledger import Delivery, Known, Ledger, Run
-from completion_aggregator.tracking.parts import Roots
 from completion_aggregator.tracking.reading import Task
 from completion_aggregator.tracking.seen import Ids, Seen
 
@@ -40,8 +36,8 @@ def reached(point: str) -> None:
 class Clerk:
     """The desk of the process that writes the ledger."""
 
-    def __init__(self, ledger: Ledger, roots: Roots, run: Run, advance: Advance) -> None:
-        self._ledger, self._roots, self._run, self._advance = ledger, roots, run, advance
+    def __init__(self, ledger: Ledger, destination: Destination, run: Run, advance: Advance) -> None:
+        self._ledger, self._destination, self._run, self._advance = ledger, destination, run, advance
         self._next_load, self._next_source = ledger.next_load(), ledger.next_source()
         self._to_commit = self._next_load
         self._waiting: dict[int, Delivery] = {}
@@ -98,11 +94,13 @@ class Clerk:
         self._heads.clear()
 
     def _commit(self, delivery: Delivery) -> None:
+        handover = Handover(self._run, delivery, self._seen.misdated(delivery.load))
         reached("parts written")
-        parts.publish(self._roots, delivery.aside, delivery.parts)
+        delivery.parts = self._destination.publish(self._ledger, handover)
         reached("parts moved")
-        ledgers.commit(self._ledger, self._run, delivery, self._seen.misdated(delivery.load))
+        ledgers.commit(self._ledger, self._run, delivery, handover.misdated)
         reached("ledger committed")
+        self._destination.committed(self._ledger, delivery)
         self._seen.commit(delivery.load)
         self._count(delivery)
 
@@ -116,10 +114,4 @@ class Clerk:
                 summary.damaged.append((each.url, each.damage))
 
     def _stored_ids(self, day: int) -> Iterator[Ids]:
-        for part in self._ledger.parts("event", (day, day)):
-            path = self._roots.open / part.path
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000_000, columns=["event_id"]):
-                column = batch.column(0).storage
-                plain = np.frombuffer(column.buffers()[1], np.uint8)
-                start = column.offset * 16
-                yield plain[start : start + len(column) * 16].view(">u8").astype(np.uint64).reshape(-1, 2)
+        return self._destination.stored_ids(self._ledger, day)

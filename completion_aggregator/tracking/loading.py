@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from completion_aggregator import __version__
-from completion_aggregator.tracking import parts, tables
+from completion_aggregator.tracking import parts, replacement, tables
 from completion_aggregator.tracking.clerk import Advance, Clerk, Summary
+from completion_aggregator.tracking.destination import Destination, Folders
 from completion_aggregator.tracking.ledger import Ledger, Run
 from completion_aggregator.tracking.load import Settings
 from completion_aggregator.tracking.reading import Reader, Task
@@ -46,13 +47,26 @@ def plan(ledger: Ledger, sources: Iterable[Source], *, now: datetime) -> Plan:
     return Plan(tasks, sum(task.source.size for task in tasks), known, changed)
 
 
-def load(store: Store, sources: Iterable[Source], settings: Settings, advance: Advance, *, workers: int = 1) -> Summary:
-    """Load what is new in the files. Raises StoreInUse, NoStore, OSError where nothing more can be written."""
+def load(
+    store: Store,
+    sources: Iterable[Source],
+    settings: Settings,
+    advance: Advance,
+    *,
+    workers: int = 1,
+    destination: Destination | None = None,
+) -> Summary:
+    """Load what is new in the files, into the store's folders if no other *destination* is given.
+
+    Raises StoreInUse, NoStore, OSError where nothing more can be written.
+    """
+    destination = destination or Folders(store.roots)
     with store.writing() as ledger:
+        destination.prepare(ledger)
         sweep(store, ledger)
         planned = plan(ledger, sources, now=datetime.now(UTC))
         run = Run(uuid.uuid4().hex, __version__, settings.keys.key_id)
-        clerk = Clerk(ledger, store.roots, run, advance)
+        clerk = Clerk(ledger, destination, run, advance)
         clerk.summary.files = len(planned.tasks) + planned.known
         clerk.summary.known = planned.known
         tasks = planned.tasks
@@ -64,9 +78,10 @@ def load(store: Store, sources: Iterable[Source], settings: Settings, advance: A
 
 
 def sweep(store: Store, ledger: Ledger) -> int:
-    """Remove parts of loads that were never committed; return how many."""
+    """Finish what was killed, remove what is due and parts that were never committed; return how many of those."""
+    waiting = replacement.settle(store, ledger)
     names = list(tables.TABLES)
-    known = {part.path for name in names for part in ledger.parts(name)}
+    known = {part.path for name in names for part in ledger.parts(name)} | waiting
     return parts.sweep(store.roots, known, names)
 
 

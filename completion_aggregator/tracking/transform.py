@@ -16,7 +16,7 @@ from completion_aggregator.tracking import catalogue, envelope, lines, scrub, ta
 from completion_aggregator.tracking.batch import Batch
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.envelope import Line
-from completion_aggregator.tracking.families.url import kind_of
+from completion_aggregator.tracking.families.url import is_of_platform, kind_of
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
 
 _COURSE: Final = re.compile(r"/courses/(course-v1:[^/?#+]+\+[^/?#+]+\+[^/?#+]+|[^/?#+]+/[^/?#+]+/[^/?#+]+)(?:[/?#]|$)")
@@ -273,15 +273,16 @@ class Transform:
         found = self._addresses.get(address)
         if found is None:
             told = scrub.address(address, "")
-            found = told, told.lower()
+            found = told, "" if is_of_platform(told) else told.lower()
             if len(self._addresses) >= _MEMORY:
                 self._addresses.clear()
             self._addresses[address] = found
-        low = found[1]
-        for each in who.lows:
-            if each in low:
-                return scrub.address(address, who.username)
-        return found[0]
+        told, low = found
+        if low:
+            for each in who.lows:
+                if each in low:
+                    return scrub.address(address, who.username)
+        return told
 
     @property
     def fields(self) -> Counter[tuple[str, str, str]]:

@@ -33,21 +33,10 @@ _LEDGER: Final = {
 }
 _LEDGER_TYPES: Final = {"seconds": "DOUBLE"}
 _LEDGER_TEXTS: Final = frozenset(
-    {
-        "run",
-        "began",
-        "ended",
-        "version",
-        "key_id",
-        "name",
-        "digest",
-        "log_day",
-        "damage",
-        "first",
-        "last",
-        "path",
-        "type",
-    }
+    [
+        *("run", "began", "ended", "version", "key_id", "name", "digest"),
+        *("log_day", "damage", "first", "last", "path", "type"),
+    ]
 )
 
 

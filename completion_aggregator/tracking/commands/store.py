@@ -3,11 +3,18 @@
 import argparse
 import json
 import shutil
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, TextIO
 
+from completion_aggregator.meter import Meter, meter
+from completion_aggregator.tracking import optimise as optimising
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, store_of
 from completion_aggregator.tracking.errors import NoStore, TrackingError
 from completion_aggregator.tracking.ledger import VERSION
+from completion_aggregator.tracking.store import Store
 
 if TYPE_CHECKING:
     from completion_aggregator.tracking.commands.options import Subparsers
@@ -20,6 +27,16 @@ examples:
   tracking store init --store /srv/tracking
   tracking store destroy --store /srv/tracking --yes-delete tracking
 """
+_OPTIMISE: Final = """\
+Each load leaves a file for each table and day. They become one, sorted by course and time, which is read faster. Events
+that name a learner without a number get the person of the number, where the private tables know exactly one.
+Run it now and then, such as once a week; files that were replaced are deleted by the next load or optimise an
+hour later, so that whoever is reading them can go on.
+
+examples:
+  tracking store optimise --dry-run
+  tracking store optimise --days 14
+"""
 
 
 def register(commands: "Subparsers") -> None:
@@ -28,9 +45,12 @@ def register(commands: "Subparsers") -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     init = add_parser(actions, "init", "make an empty store; one that is there is left alone")
     migrate = add_parser(actions, "migrate", "bring a store to the version of this program; run it after an upgrade")
+    optimise = add_parser(actions, "optimise", "merge small files, and join persons known by name alone", _OPTIMISE)
+    optimise.add_argument("--days", type=_days, metavar="N", help="only the last N days that there are (default: all)")
+    optimise.add_argument("--dry-run", action="store_true", help="only say what there is to do")
     destroy = add_parser(actions, "destroy", "delete a store with all that is in it; the keys stay")
     destroy.add_argument("--yes-delete", metavar="NAME", help="the name of the store's folder, to say that you mean it")
-    for each, run in ((init, run_init), (migrate, run_migrate), (destroy, run_destroy)):
+    for each, run in ((init, run_init), (migrate, run_migrate), (optimise, run_optimise), (destroy, run_destroy)):
         add_store(each)
         add_json(each)
         each.set_defaults(run=run)
@@ -59,6 +79,52 @@ def run_migrate(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     else:
         print(f"{store.folder} was of version {had} and is of version {VERSION} now.", file=out)
     return 0
+
+
+def run_optimise(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
+    """Merge small parts, and join persons."""
+    store = store_of(options)
+    with store.reading():
+        pass
+    started = time.perf_counter()
+    days = options.days
+    found = optimising.plan(store, days=days) if options.dry_run else _optimise(store, days)
+    if options.json:
+        print(json.dumps(asdict(found) | {"seconds": round(time.perf_counter() - started, 3)}), file=out)
+        return 0
+    would = "would become" if options.dry_run else "became"
+    print(
+        f"{found.parts_before:,} files of {found.days:,} days, {found.bytes / 1e6:,.1f} MB, {would}"
+        f" {found.parts_after:,}. Names that have a number now: {found.joined:,}; names of several persons, left alone:"
+        f" {found.ambiguous:,}.",
+        file=out,
+    )
+    return 0
+
+
+def _optimise(store: Store, days: int | None) -> optimising.Optimised:
+    done = total = 0
+    with ExitStack() as stack:
+        bar: Meter | None = None
+
+        def begin(found: optimising.Optimised) -> None:
+            nonlocal bar, total
+            total = found.bytes
+            bar = stack.enter_context(meter("Optimising", total or None, sys.stderr))
+
+        def advance(size: int) -> None:
+            nonlocal done
+            done += size
+            if bar:
+                bar.show(done, f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+        return optimising.optimise(store, advance, days=days, begin=begin)
+
+
+def _days(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
+    return int(text)
 
 
 def run_destroy(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:

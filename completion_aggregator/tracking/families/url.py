@@ -22,6 +22,7 @@ _KEY: Final = re.compile(
 )
 #: A form field's name; JSON that was sent as a form would be a name itself, with all that it holds.
 _FIELD: Final = re.compile(r"[A-Za-z_][\w.\[\]-]{0,119}")
+_CONTENT: Final = re.compile(r"(?:course|(?:ccx-|lib-)?block|library|asset)-v1:[\w.+@:~-]+", re.ASCII)
 _VERSION: Final = re.compile(r"v\d(?:\.\d)?", re.ASCII)
 _HANDLER: Final = re.compile(r"[a-z][a-z_]{0,49}")
 
@@ -46,6 +47,19 @@ def kind_of(path: str) -> str:
     There are few kinds, so the name of an event is a term; and whatever names a person is no known word.
     """
     return _kind(path) if len(path) <= _LONGEST else _kind.__wrapped__(path[:_LONGEST])
+
+
+def is_of_platform(address: str) -> bool:
+    """Tell whether an address holds but words of the platform and keys of content: whoever made it is not in it."""
+    _, slashes, rest = address.partition("://")
+    path = rest.partition("/")[2] if slashes else address
+    before = ""
+    for segment in path.split("/"):
+        is_known = segment in WORDS or segment in _OF_CODE or segment in {"", "*"} or _CONTENT.fullmatch(segment)
+        if not is_known and not (_HANDLER if before in _OF_CODE else _VERSION).fullmatch(segment):
+            return False
+        before = segment
+    return True
 
 
 @lru_cache(maxsize=32768)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from completion_aggregator.tracking.families.url import WORDS, block_in, kind_of
+from completion_aggregator.tracking.families.url import WORDS, block_in, is_of_platform, kind_of
 from tests.tracking.families.events import HEX, Taken, key, taken
 
 COURSE = "course-v1:DemoU+C001+2024_T1"
@@ -107,3 +107,22 @@ def test_no_name_stands_behind_what_is_a_persons(segment, name):
 def test_long_paths_are_cut_and_not_remembered():
     assert kind_of("/dashboard/" + "a/" * 100_000) == "/dashboard/*"
     assert block_in("/dashboard/" + "block-v1:" * 100_000) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("/event", True),
+        ("https://site.example/xblock/block-v1:O+C+R+type@vertical+block@v1", True),
+        (
+            "/courses/course-v1:O+C+R/xblock/block-v1:O+C+R+type@html+block@h/handler/xmodule_handler/problem_check",
+            True,
+        ),
+        ("/api/user/v1/accounts/*", True),
+        ("/u/anna", False),
+        ("/courses/O/C/R/about", False),
+        ("/courses/course-v1:O+C+R/xblock/block-v1:O+C+R+type@html+block@h/handler/Anna", False),
+    ],
+)
+def test_an_address_is_of_the_platform_if_it_holds_but_its_words_and_keys(address, expected):
+    assert is_of_platform(address) is expected
