@@ -74,7 +74,8 @@ def test_every_command_that_needs_logs_runs(page: Path, tmp_path: Path, vendor: 
     environment = surroundings(tmp_path) | ACCESS | {"AWS_ENDPOINT_URL": readers_bucket}
     done = run(["bash", "-c", script(text)], tmp_path, environment)
     assert done.returncode == 0, done.stdout[-5000:]
-    assert not differences(text, done.stdout)
+    wrong = differences(text, done.stdout)
+    assert not wrong, wrong
     for program, _ in programs(text):
         ran = run([sys.executable, "-c", program], tmp_path, environment)
         assert ran.returncode == 0, ran.stdout[-5000:]
