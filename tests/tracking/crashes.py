@@ -1,0 +1,34 @@
+"""Processes that are killed at a named point of a replacement."""
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+
+import pytest
+
+from completion_aggregator.tracking import replacement
+
+POINTS = ("parts written", "parts moved", "ledger committed")
+
+
+def killed_at(point: str, nth: int, work: Callable[..., object], *values: object) -> None:
+    """Run *work* in a process of its own, which is killed when it comes to a point for the nth time."""
+    process = get_context("spawn").Process(target=_until, args=(point, nth, work, values))
+    process.start()
+    process.join()
+    if process.exitcode != -signal.SIGKILL:
+        pytest.fail(f"never came to {point!r}, ended with {process.exitcode}")
+
+
+def _until(point: str, nth: int, work: Callable[..., object], values: tuple[object, ...]) -> None:
+    count = 0
+
+    def reached(here: str) -> None:
+        nonlocal count
+        count += here == point
+        if count == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    replacement.reached = reached
+    work(*values)
