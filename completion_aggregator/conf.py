@@ -149,6 +149,12 @@ SETTINGS: Final[dict[str, Setting]] = {
     "TRACKING_KEEP_RAW": Setting(
         _TRACKING, default=False, meaning="Keep each event as it was written, in the private store."
     ),
+    "TRACKING_CLICKHOUSE_PASSWORD": Setting(
+        _TRACKING,
+        "",
+        "The password of the user in ClickHouse, where the tables of tracking logs are there; the environment's"
+        " `CLICKHOUSE_PASSWORD` goes before it.",
+    ),
 }
 
 DEFAULTS: Final[dict[str, Any]] = {name: each.default for name, each in SETTINGS.items()}

@@ -53,6 +53,7 @@ IN_YAML: dict[str, tuple[str, object]] = {
     "TRACKING_COUNTRIES": ("/srv/countries.mmdb", "/srv/countries.mmdb"),
     "TRACKING_KEEP_TEXT": ("true", True),
     "TRACKING_KEEP_RAW": ("true", True),
+    "TRACKING_CLICKHOUSE_PASSWORD": ("secret", "secret"),
 }
 
 

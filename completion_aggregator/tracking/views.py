@@ -9,6 +9,7 @@ from typing import Final
 import duckdb
 
 from completion_aggregator.tracking import old_names, tables
+from completion_aggregator.tracking.destination import require_here
 from completion_aggregator.tracking.ledger import Ledger
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.tables import Kind, Table
@@ -50,6 +51,7 @@ def connected(store: Store, *, private: bool = False, path: Path | None = None) 
     try:
         connection.execute("SET TimeZone = 'UTC'")
         with store.reading() as ledger:
+            require_here(ledger)
             for statement in statements(store, ledger, private=private):
                 connection.execute(statement)
         if private:

@@ -8,11 +8,10 @@ from typing import Final
 from completion_aggregator.tracking import ledger as ledgers
 from completion_aggregator.tracking import tables
 from completion_aggregator.tracking.clickhouse import pending
+from completion_aggregator.tracking.clickhouse.binding import bind
 from completion_aggregator.tracking.clickhouse.blocks import blocks
 from completion_aggregator.tracking.clickhouse.connection import Connection
-from completion_aggregator.tracking.clickhouse.target import Target, target_of
-from completion_aggregator.tracking.destination import TARGET, Handover
-from completion_aggregator.tracking.errors import TrackingError
+from completion_aggregator.tracking.destination import Handover
 from completion_aggregator.tracking.ledger import Delivery, Ledger, Part
 from completion_aggregator.tracking.parts import INCOMING, Roots
 from completion_aggregator.tracking.seen import Ids
@@ -71,25 +70,3 @@ class Clickhouse:
         delivery.parts = []
         ledgers.commit(ledger, left.run, delivery, left.misdated)
         self.committed(ledger, delivery)
-
-
-def bind(ledger: Ledger, connection: Connection) -> None:
-    """Let the store have its tables there, and there only. Raises TrackingError where they are elsewhere."""
-    target = connection.target
-    bound = ledger.note(TARGET)
-    if bound:
-        require_same(bound, target)
-        connection.create()
-        return
-    if ledger.next_load() > 1:
-        raise TrackingError("this store has tables in its folders: make another for ClickHouse, `tracking store init`")
-    connection.create()
-    if connection.has_events():
-        raise TrackingError(f"{target} holds the events of another store: name another database")
-    ledger.set_note(TARGET, str(target))
-
-
-def require_same(bound: str, target: Target) -> None:
-    """Raise TrackingError for another place than the one that a store is bound to."""
-    if target_of(bound).place != target.place:
-        raise TrackingError(f"the tables of this store are in {bound}, not in {target}: name the one, or another store")

@@ -16,7 +16,9 @@ from completion_aggregator.tracking.commands.options import (
     add_json,
     add_parser,
     add_store,
+    add_target,
     cores,
+    destination_of,
     load_settings,
     opened_store,
 )
@@ -35,10 +37,16 @@ again.
 Every line that is not blank ends as an event, a copy of one, or in quarantine:
   lines - blank + joined = events + copies + quarantined        (joined: further events on one line)
 
+With --to the rows go to ClickHouse, into the database named and, of the private tables, into NAME_private; the
+store keeps its ledger and its keys, and remembers where its tables are: further loads go there by themselves.
+Should the connection break, run it again: nothing is lost, nothing comes twice. Until ClickHouse has merged
+them, rows of a load that was sent again may stand there twice: ask with FINAL.
+
 examples:
   tracking load /var/log/tracking
   tracking load tracking.log-2024*.gz --workers 4
   tracking load s3://logs/tracking --dry-run
+  tracking load /var/log/tracking --to clickhouse://loader@clickhouse.example.org:8123/learning
 """
 
 
@@ -51,6 +59,7 @@ def register(commands: "Subparsers") -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say how much is new, changed, known")
     add_keeping(parser)
     add_store(parser)
+    add_target(parser)
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -74,13 +83,14 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
 def load(store: Store, sources: list[Source], options: argparse.Namespace, out: TextIO) -> int:
     """Load the files, show how far it is, and say what came of it."""
     started = time.perf_counter()
+    destination = destination_of(store, options.to)
     # Nothing in the loop has circles, and looking for them costs a tenth of the time.
     gc.disable()
     try:
         with meter("Loading", sum(source.size for source in sources) or None, sys.stderr) as bar:
             advance = _Advance(bar)
             settings = load_settings(store, options)
-            summary = loading.load(store, sources, settings, advance, workers=options.workers)
+            summary = loading.load(store, sources, settings, advance, workers=options.workers, destination=destination)
     finally:
         gc.enable()
     _report(summary, time.perf_counter() - started, options, out)

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings as django_settings
 
 from completion_aggregator.conf import setting
+from completion_aggregator.tracking.clickhouse.target import target_of
+from completion_aggregator.tracking.destination import TARGET
 from completion_aggregator.tracking.load import Settings
 from completion_aggregator.tracking.store import Store
 
 if TYPE_CHECKING:
+    from completion_aggregator.tracking.clickhouse.connection import Connection
+    from completion_aggregator.tracking.destination import Destination
+
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
 
 _STORE: Final = "tracking"
@@ -71,6 +76,36 @@ def load_settings(store: Store, options: argparse.Namespace) -> Settings:
         keeps_raw=options.keep_raw or setting("TRACKING_KEEP_RAW"),
         legacy_ids=options.legacy_anon_id,
     )
+
+
+def add_target(parser: argparse.ArgumentParser) -> None:
+    """Add what says that the tables are elsewhere."""
+    parser.add_argument(
+        "--to",
+        metavar="URL",
+        help="have the tables in ClickHouse: clickhouse://user@host:8123/database[?cluster=NAME], clickhouses:// for"
+        " https; the password is in CLICKHOUSE_PASSWORD",
+    )
+
+
+def destination_of(store: Store, to: str | None) -> "Destination | None":
+    """Return where the tables of the store are, if not in its folders: named, or as the store was begun."""
+    with store.reading() as ledger:
+        named = to or ledger.note(TARGET)
+    if not named:
+        return None
+    from completion_aggregator.tracking.clickhouse.storing import Clickhouse
+
+    return Clickhouse(connection_to(named), store.roots)
+
+
+def connection_to(url: str) -> "Connection":
+    """Return a connection to ClickHouse. Raises TrackingError where the address is none or nobody answers."""
+    target = target_of(url)
+    from completion_aggregator.tracking.clickhouse import connection
+
+    password = os.environ.get("CLICKHOUSE_PASSWORD") or setting("TRACKING_CLICKHOUSE_PASSWORD")
+    return connection.connected(target, password)
 
 
 def cores() -> int:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.meter import Meter, meter
 from completion_aggregator.tracking import optimise as optimising
-from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, store_of
+from completion_aggregator.tracking.clickhouse.binding import bind, require_unused
+from completion_aggregator.tracking.commands.options import (
+    add_json,
+    add_parser,
+    add_store,
+    add_target,
+    connection_to,
+    store_of,
+)
 from completion_aggregator.tracking.errors import NoStore, TrackingError
 from completion_aggregator.tracking.ledger import VERSION
 from completion_aggregator.tracking.store import Store
@@ -22,9 +30,11 @@ if TYPE_CHECKING:
 _EPILOG: Final = """\
 A store is two folders and a file: the open tables, the private ones beside them (DIR-private, for their
 owner alone), and the keys (DIR-keys.json). Keep a copy of the keys elsewhere: without them no more logs can be loaded.
+With --to the tables are in ClickHouse, and the folders hold the ledger; destroying the store leaves those tables there.
 
 examples:
   tracking store init --store /srv/tracking
+  tracking store init --to clickhouse://loader@clickhouse.example.org:8123/learning
   tracking store destroy --store /srv/tracking --yes-delete tracking
 """
 _OPTIMISE: Final = """\
@@ -44,6 +54,7 @@ def register(commands: "Subparsers") -> None:
     parser = add_parser(commands, "store", "make, tidy, or destroy the store of tracking logs", _EPILOG)
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     init = add_parser(actions, "init", "make an empty store; one that is there is left alone")
+    add_target(init)
     migrate = add_parser(actions, "migrate", "bring a store to the version of this program; run it after an upgrade")
     optimise = add_parser(actions, "optimise", "merge small files, and join persons known by name alone", _OPTIMISE)
     optimise.add_argument("--days", type=_days, metavar="N", help="only the last N days that there are (default: all)")
@@ -59,12 +70,20 @@ def register(commands: "Subparsers") -> None:
 def run_init(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Make an empty store."""
     store = store_of(options)
+    elsewhere = connection_to(options.to) if options.to else None
+    if elsewhere:
+        require_unused(elsewhere)
     store.create()
     places = {"store": str(store.folder), "private": str(store.private_folder), "keys": str(store.keys_path)}
+    if elsewhere:
+        with store.writing() as ledger:
+            bind(ledger, elsewhere)
+        places["tables"] = str(elsewhere.target)
     if options.json:
         print(json.dumps(places), file=out)
     else:
-        print(f"Made {store.folder}. Keep a copy of {store.keys_path} elsewhere.", file=out)
+        tables = f", and its tables in {elsewhere.target}" if elsewhere else ""
+        print(f"Made {store.folder}{tables}. Keep a copy of {store.keys_path} elsewhere.", file=out)
     return 0
 
 
