@@ -40,14 +40,15 @@ class Batch:
     def __init__(
         self,
         *,
-        keyed: Callable[[str, str], bytes],
+        keyed: Callable[[str, str], bytes | None],
         clean: Callable[[str], str],
         place: Callable[[str], str],
         keeps_text: bool = False,
     ) -> None:
-        """``keyed(domain, value)`` gives a pseudonym, ``clean(text)`` takes the event's own names out of a text.
+        """``keyed(domain, value)`` gives a pseudonym, if not of one who was forgotten.
 
-        ``place(address)`` takes them and the query out of an address.
+        ``clean(text)`` takes the event's own names out of a text, ``place(address)`` them and the query out of an
+        address.
         """
         self.keyed = keyed
         self.clean = clean

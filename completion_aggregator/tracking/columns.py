@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from completion_aggregator.tracking import tables
 from completion_aggregator.tracking.tables import Kind, Table
+from completion_aggregator.tracking.tombstones import Tombstones, names_one
 from completion_aggregator.tracking.transform import EVENT_ROW, Transform, with_time
 
 Days = npt.NDArray[np.int32]
@@ -82,6 +83,8 @@ class Columns:
     own_days: Days
     #: Microseconds since 1970.
     times: npt.NDArray[np.int64]
+    #: Which events are of those who were forgotten.
+    forgotten: Flags
 
     @cached_property
     def source_of_row(self) -> npt.NDArray[np.int64]:
@@ -92,10 +95,13 @@ class Columns:
         """Yield table, day and rows of all that is to be written; *copies* tells which events were met before."""
         kept = np.flatnonzero(~copies)
         yield from _by_day("event", self._event_table(), self.days, kept)
-        yield from _by_day("event_private", self._private_table(), self.days, kept)
+        # Of whoever was forgotten nothing is private any more.
+        hidden = copies | self.forgotten
+        yield from _by_day("event_private", self._private_table(), self.days, np.flatnonzero(~hidden))
         for name, rows in self.typed.items():
             if rows:
-                yield from self._typed_pieces(tables.TABLES[name], rows, copies)
+                table = tables.TABLES[name]
+                yield from self._typed_pieces(table, rows, hidden if table.is_private else copies)
         if copies.any():
             found = np.flatnonzero(copies)
             yield from _by_day("copy", self._copy_table(found), self.days[found])
@@ -174,6 +180,10 @@ class Columns:
 def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> Columns:
     """Return the batch that *transform* holds as columns. Segments of logs without a date are given their day."""
     rows = list(zip(*transform.events, strict=True)) or [()] * len(EVENT_ROW)
+    forgotten = np.zeros(len(transform.events), bool)
+    forgotten[transform.forgotten] = True
+    if transform.tombstones:
+        _forget(rows, transform, transform.tombstones)
     texts = rows[_AT["time"]]
     written = _times(texts)
     readable = written > _NO_TIME
@@ -202,7 +212,22 @@ def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> 
         days=(times // DAY).astype(np.int32),
         own_days=own_days.astype(np.int32),
         times=times,
+        forgotten=forgotten,
     )
+
+
+def _forget(rows: list[tuple[Any, ...]], transform: Transform, tombstones: Tombstones) -> None:
+    """Take out who it was, of each event of those who were forgotten, and what others' events say of them."""
+    for name in ("session", "ip", "username", "raw_session", "raw"):
+        column = list(rows[_AT[name]])
+        for row in transform.forgotten:
+            column[row] = None
+        rows[_AT[name]] = tuple(column)
+    raw = rows[_AT["raw"]]
+    rows[_AT["raw"]] = tuple(None if text and names_one(text, tombstones.has_name) else text for text in raw)
+    account = transform.rows.account
+    # A form says who is to be made, before anybody is logged in.
+    account[:] = [row for row in account if not (row[1] and tombstones.has_name(row[1]))]
 
 
 def array_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -15,6 +15,7 @@ from completion_aggregator.tracking.parts import PartsWriter, Roots
 from completion_aggregator.tracking.person import PeopleSeen
 from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
 from completion_aggregator.tracking.seen import Ids
+from completion_aggregator.tracking.tombstones import Tombstones
 from completion_aggregator.tracking.transform import Transform
 
 _TALLIED: Final = ("lines", "blank", "joined", "repaired")
@@ -30,6 +31,8 @@ class Settings:
     keeps_text: bool = False
     keeps_raw: bool = False
     legacy_ids: bool = False
+    #: Whoever was forgotten; ``loading`` reads them from the ledger.
+    tombstones: frozenset[bytes] = frozenset()
 
 
 class Judge(Protocol):
@@ -44,11 +47,13 @@ class Judge(Protocol):
 
 def transform_for(settings: Settings) -> Transform:
     """Return the loop for these settings."""
+    pseudonyms = Pseudonyms(settings.keys)
     return Transform(
-        Pseudonyms(settings.keys),
+        pseudonyms,
         Countries(settings.countries),
         keeps_text=settings.keeps_text,
         keeps_raw=settings.keeps_raw,
+        tombstones=Tombstones(settings.tombstones, pseudonyms) if settings.tombstones else None,
     )
 
 

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -64,6 +64,7 @@ def load(
     with store.writing() as ledger:
         destination.prepare(ledger)
         sweep(store, ledger)
+        settings = replace(settings, tombstones=ledger.tombstones())
         planned = plan(ledger, sources, now=datetime.now(UTC))
         run = Run(uuid.uuid4().hex, __version__, settings.keys.key_id)
         clerk = Clerk(ledger, destination, run, advance)

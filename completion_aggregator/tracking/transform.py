@@ -18,6 +18,7 @@ from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.envelope import Line
 from completion_aggregator.tracking.families.url import is_of_platform, kind_of
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
+from completion_aggregator.tracking.tombstones import Tombstones, names_one
 
 _COURSE: Final = re.compile(r"/courses/(course-v1:[^/?#+]+\+[^/?#+]+\+[^/?#+]+|[^/?#+]+/[^/?#+]+/[^/?#+]+)(?:[/?#]|$)")
 _UTC_TEXT_LENGTH: Final = len("2024-02-01T00:00:02.834966+00:00")
@@ -96,8 +97,10 @@ class Transform:
         *,
         keeps_text: bool = False,
         keeps_raw: bool = False,
+        tombstones: Tombstones | None = None,
     ) -> None:
         self._pseudonyms = pseudonyms
+        self.tombstones = tombstones
         self._country = countries.code if countries.is_open else None
         self._sessions = pseudonyms.met_session
         self._keeps_text, self._keeps_raw = keeps_text, keeps_raw
@@ -111,10 +114,11 @@ class Transform:
 
     def fresh(self) -> None:
         """Begin another batch."""
-        self.rows = Batch(
-            keyed=self._pseudonyms.keyed, clean=self._clean, place=self._place, keeps_text=self._keeps_text
-        )
+        keyed = self.tombstones.keyed if self.tombstones else self._pseudonyms.keyed
+        self.rows = Batch(keyed=keyed, clean=self._clean, place=self._place, keeps_text=self._keeps_text)
         self.events: list[tuple[Any, ...]] = []
+        #: The rows of those who were forgotten.
+        self.forgotten: list[int] = []
         self.quarantine: list[tuple[int, int, str, str]] = []
         self._shapes: dict[Any, _Shape] = {}
         self.lines = self.blank = self.joined = self.repaired = 0
@@ -179,10 +183,14 @@ class Transform:
             rows = getattr(self.rows, table.name)
             while rows and rows[-1][0] == len(self.events):
                 rows.pop()
+        while self.forgotten and self.forgotten[-1] == len(self.events):
+            self.forgotten.pop()
         self._refuse(offset, data, "nested too deep")
 
     def _refuse(self, offset: int, line: bytes, reason: str, length: int | None = None) -> None:
         text = line[:_QUARANTINED_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
+        if self.tombstones and names_one(text, self.tombstones.has_name):
+            text = ""
         self.quarantine.append((offset, len(line) if length is None else length, reason, text))
 
     def _event(self, offset: int, data: bytes, line: Line, prefix_time: str | None = None) -> None:
@@ -256,7 +264,12 @@ class Transform:
 
     def _met(self, user_id: str | float | None, username: str) -> _Who:
         number = _number(user_id)
-        who = _Who(username, self._pseudonyms.person(number, username), number)
+        person = self._pseudonyms.person(number, username)
+        if self.tombstones and self.tombstones.cover(person, username):
+            # Not remembered, so that each event of theirs comes by here.
+            self.forgotten.append(len(self.events))
+            return _Who(username, None, None)
+        who = _Who(username, person, number)
         if len(self._people) >= _MEMORY:
             self._people.clear()
         self._people[user_id, username] = who
