@@ -6,7 +6,8 @@ A reader that dies, or can write no more, ends the run: what was committed stays
 import gc
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +24,7 @@ from completion_aggregator.tracking.reading import Reader, Task
 from completion_aggregator.tracking.seen import Ids
 
 #: What a reader waits for an answer to.
-_ASKED: Final = frozenset({"begin", "number_source", "packed_alike", "known", "judge"})
+_ASKED: Final = frozenset({"begin", "number_source", "packed_alike", "known", "judge", "next"})
 #: What a packed file is taken to unpack to, times its size; a group of files is to be one load.
 _UNPACKED: Final = 8
 
@@ -39,7 +40,8 @@ def read(clerk: Clerk, settings: Settings, tasks: list[Task], workers: int) -> l
         for _ in range(min(workers, len(groups))):
             ours, theirs = context.Pipe()
             process: BaseProcess = context.Process(target=_serve, args=(theirs, settings), daemon=True)
-            process.start()
+            with _uninterrupted():
+                process.start()
             theirs.close()
             readers[ours] = process
         while readers:
@@ -52,28 +54,44 @@ def read(clerk: Clerk, settings: Settings, tasks: list[Task], workers: int) -> l
     return later
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let the terminal's interrupt wait; a process that is started in the meantime never gets it.
+
+    It is for the process that commits, which ends the others.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _answer(
     pipe: Connection, readers: dict[Connection, BaseProcess], clerk: Clerk, groups: deque[list[Task]], later: list[Task]
 ) -> None:
     try:
         name, values = pipe.recv()
-    except (EOFError, ConnectionResetError):
+        found = _found(clerk, name, values, groups, later)
+        if name in _ASKED:
+            pipe.send(found)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         readers[pipe].join()
         raise LoadFailed(
             f"a process that read logs died (exit code {readers[pipe].exitcode}): what was committed"
             " stays, run it again"
         ) from None
+    if name == "bye":
+        readers.pop(pipe).join()
+
+
+def _found(clerk: Clerk, name: str, values: Any, groups: deque[list[Task]], later: list[Task]) -> Any:
     if name == "broke":
         raise LoadFailed(values[0])
     if name == "next":
         later.extend(values[0])
-        pipe.send(groups.popleft() if groups else None)
-    elif name == "bye":
-        readers.pop(pipe).join()
-    else:
-        found = getattr(clerk, name)(*values)
-        if name in _ASKED:
-            pipe.send(found)
+        return groups.popleft() if groups else None
+    return None if name == "bye" else getattr(clerk, name)(*values)
 
 
 def _groups(tasks: Sequence[Task], workers: int) -> list[list[Task]]:
@@ -137,8 +155,6 @@ class _Desk:
 
 
 def _serve(pipe: Connection, settings: Settings) -> None:
-    # The terminal's interrupt is for the process that commits: it ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # nothing in the loop has circles
     desk = _Desk(pipe)
     try:
@@ -150,4 +166,5 @@ def _serve(pipe: Connection, settings: Settings) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # nobody commits any more
     except (OSError, CompletionAggregatorError) as error:
-        pipe.send(("broke", (str(error),)))
+        with suppress(BrokenPipeError):  # nobody is there to be told
+            pipe.send(("broke", (str(error),)))
