@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 _MISSING = "tracking needs libraries that are not installed ({}): pip install 'completion-aggregator[tracking]'"
 
@@ -16,7 +16,11 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Let the tree parse the whole line: it has levels that Django's parser does not know."""
-        sys.exit(self._run(" ".join([argv[0].rpartition("/")[2], argv[1]]), argv[2:]))
+        django = CommandParser(add_help=False, allow_abbrev=False)
+        for option in ("--settings", "--pythonpath"):  # Django has heeded them already
+            django.add_argument(option)
+        _, arguments = django.parse_known_args(argv[2:])
+        sys.exit(self._run(" ".join([argv[0].rpartition("/")[2], argv[1]]), arguments))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run it as ``call_command("tracking", ...)`` does."""
