@@ -25,6 +25,9 @@ _UTC_TEXT_LENGTH: Final = len("2024-02-01T00:00:02.834966+00:00")
 _QUARANTINED_BYTES: Final = 4096
 _MEMORY: Final = 100_000
 _SHORT: Final = 200
+_LONGEST_COURSE: Final = 255
+#: Families whose payload says whom an event is about.
+_ABOUT_SOMEBODY: Final = frozenset({"enrollment", "grouping", "progress"})
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 #: Stands for the name of nobody: no JSON and no address holds it.
 _NO_NAME: Final = b"\0"
@@ -117,6 +120,8 @@ class Transform:
         keyed = self.tombstones.keyed if self.tombstones else self._pseudonyms.keyed
         self.rows = Batch(keyed=keyed, clean=self._clean, place=self._place, keeps_text=self._keeps_text)
         self.events: list[tuple[Any, ...]] = []
+        #: The rows of events about somebody else than who is named beside them.
+        self.for_others: list[int] = []
         #: The rows of those who were forgotten.
         self.forgotten: list[int] = []
         self.quarantine: list[tuple[int, int, str, str]] = []
@@ -183,8 +188,9 @@ class Transform:
             rows = getattr(self.rows, table.name)
             while rows and rows[-1][0] == len(self.events):
                 rows.pop()
-        while self.forgotten and self.forgotten[-1] == len(self.events):
-            self.forgotten.pop()
+        for marked in (self.forgotten, self.for_others):
+            while marked and marked[-1] == len(self.events):
+                marked.pop()
         self._refuse(offset, data, "nested too deep")
 
     def _refuse(self, offset: int, line: bytes, reason: str, length: int | None = None) -> None:
@@ -221,6 +227,10 @@ class Transform:
         payload = line.event if line.event is not None else line.data
         if type(payload) is not dict:
             payload = _payload_in(payload) if type(payload) is str else payload_of(payload)
+        about = who
+        if entry.family in _ABOUT_SOMEBODY:
+            about = self._about(who, payload)
+            course = rows.course = course or self._course_of(payload)
         block = entry.transform(entry.action, payload, rows) if entry.transform else ""
         if not block and module:
             block = module.get("usage_key") or ""
@@ -231,14 +241,17 @@ class Transform:
         session = line.session or context.session
         ip = line.ip or context.ip
         session_id = None
-        if session:
+        if session and about is who:
             session_id = self._sessions(session) or self._pseudonyms.session(session)
+        agent = line.agent or context.agent
+        if agent and username and username in agent:
+            agent = scrub.clean(agent, username)
         self.events.append(
             (
                 offset,
                 digest,
                 time,
-                who.person,
+                about.person,
                 course or None,
                 quality,
                 shown,
@@ -249,12 +262,12 @@ class Transform:
                 block or None,
                 session_id,
                 self._country(ip) if ip and self._country else None,
-                line.agent or context.agent,
+                agent,
                 line.host or context.host,
                 self._address(path, who) if path else None,
                 self._address(page, who) if page else None,
                 extra,
-                who.user_id,
+                about.user_id,
                 ip or None,
                 username or None,
                 session or None,
@@ -274,6 +287,18 @@ class Transform:
             self._people.clear()
         self._people[user_id, username] = who
         return who
+
+    def _about(self, who: _Who, payload: dict[str, Any]) -> _Who:
+        """Return whom the event is about: staff, or a task of nobody's, may have enrolled or graded a learner."""
+        number = _number(payload.get("user_id"))
+        if number is None or number == who.user_id:
+            return who
+        self.for_others.append(len(self.events))
+        return self._people.get((number, "")) or self._met(number, "")
+
+    def _course_of(self, payload: dict[str, Any]) -> str:
+        course = payload.get("course_id")
+        return course if isinstance(course, str) and len(course) <= _LONGEST_COURSE else ""
 
     def _guessed(self, prefix_time: str | None, written: str | None) -> tuple[str | None, str]:
         if prefix_time is not None:
@@ -455,7 +480,7 @@ def utc_text(text: str) -> str | None:
 
 
 def _number(user_id: object) -> int | None:
-    if isinstance(user_id, int):
+    if isinstance(user_id, int) and not isinstance(user_id, bool):
         return user_id if 0 <= user_id < 2**63 else None
     if isinstance(user_id, float):
         return int(user_id) if user_id.is_integer() and 0 <= user_id < 2**53 else None

@@ -30,9 +30,10 @@ def main(folder: str, point: str, times: str, workers: str, load_bytes: str, *pa
     store = Store(root, root.with_name(f"{root.name}-private"), root.with_name(f"{root.name}-keys.json"))
     settings = Settings(store.roots, store.keys)
     sources = [source for path in paths for source in listed(path)]
-    print("begun", flush=True)
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
     summary = loading.load(store, sources, settings, lambda *_: None, workers=int(workers))
-    print(dict(summary.counts), summary.failures, flush=True)
+    sys.exit(1 if summary.failures else 0)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def test_an_interrupt_ends_a_load_with_a_message_and_130(store, slow_logs, worke
         env=ENVIRONMENT,
         start_new_session=True,
     )
-    until(lambda: (store.folder / "lock").exists())
+    until((store.folder / "lock").exists)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGINT)
     status, out, err = ended(process)
