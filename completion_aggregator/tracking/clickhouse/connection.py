@@ -127,7 +127,7 @@ def _unreachable(target: Target, cause: Any) -> str:
     reason = " ".join(str(getattr(cause, "reason", cause)).split()).rpartition(": ")[2]
     return (
         f"{target} cannot be reached, or the connection broke: {reason[:_LONGEST]}."
-        " What was committed stays; run it again when it answers."
+        " Run it again when it answers: what was committed stays."
     )
 
 
