@@ -85,6 +85,8 @@ class Columns:
     times: npt.NDArray[np.int64]
     #: Which events are of those who were forgotten.
     forgotten: Flags
+    #: The rows of events about somebody else than the user name beside them.
+    for_others: list[int]
 
     @cached_property
     def source_of_row(self) -> npt.NDArray[np.int64]:
@@ -114,6 +116,10 @@ class Columns:
         names = ("person", "user_id", "username", "time")
         # Arrow groups by bytes, not by what they are shown as.
         plain = {name: self.events[name] for name in names} | {"person": self.events["person"].storage}
+        if self.for_others:
+            own = np.ones(len(self.days), bool)
+            own[self.for_others] = False
+            plain["username"] = pc.if_else(pa.array(own), plain["username"], None)
         seen = pa.table(plain).take(kept)
         return (
             seen.filter(pc.is_valid(seen["person"]))
@@ -213,6 +219,7 @@ def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> 
         own_days=own_days.astype(np.int32),
         times=times,
         forgotten=forgotten,
+        for_others=transform.for_others,
     )
 
 
