@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 
 from completion_aggregator.tracking import old_names, tables
 from completion_aggregator.tracking.destination import require_here
@@ -27,12 +28,11 @@ _TYPES: Final = {
 _LEDGER: Final = {
     "load": "SELECT * FROM load",
     "source": (
-        "SELECT source, name, hex(digest) AS digest, length, log_day, damage, load, bytes, lines, blank, joined, events,"
-        " copies, quarantined, repaired, first, last FROM source"
+        "SELECT source, name, hex(digest) AS digest, length, log_day, damage, load, bytes, lines, blank, joined,"
+        " events, copies, quarantined, repaired, first, last FROM source"
     ),
     "field": "SELECT * FROM field",
 }
-_LEDGER_TYPES: Final = {"seconds": "DOUBLE"}
 _LEDGER_TEXTS: Final = frozenset(
     [
         *("run", "began", "ended", "version", "key_id", "name", "digest"),
@@ -52,6 +52,7 @@ def connected(store: Store, *, private: bool = False, path: Path | None = None) 
         connection.execute("SET TimeZone = 'UTC'")
         with store.reading() as ledger:
             require_here(ledger)
+            _copy_ledger(connection, ledger)
             for statement in statements(store, ledger, private=private):
                 connection.execute(statement)
         if private:
@@ -62,12 +63,10 @@ def connected(store: Store, *, private: bool = False, path: Path | None = None) 
 
 
 def statements(store: Store, ledger: Ledger, *, private: bool = False) -> Iterator[str]:
-    """Yield what makes the views as the ledger is now."""
+    """Yield what makes the views as the ledger is now; its own tables are copied before."""
     for table in tables.OPEN:
         yield _view(store, ledger, table, _name("_event" if table is tables.EVENT else table.name))
     yield _EVENT
-    for name, sql in _LEDGER.items():
-        yield _copy(ledger, name, sql)
     for path in sorted(store.tables_folder.glob("*.parquet")):
         yield f"CREATE OR REPLACE VIEW {_name(path.stem)} AS SELECT * FROM read_parquet({_text(str(path))})"
     yield from old_names.statements(has=_refreshed(store))
@@ -104,21 +103,20 @@ def _view(store: Store, ledger: Ledger, table: Table, name: str) -> str:
     return f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{files}], hive_partitioning = false)"
 
 
-def _copy(ledger: Ledger, name: str, sql: str) -> str:
-    rows = ledger.rows(sql)
-    columns = ledger.names_of(sql)
-    typed = ", ".join(f"CAST({_name(each)} AS {_ledger_type(each)}) AS {_name(each)}" for each in columns)
-    names = ", ".join(_name(each) for each in columns)
-    if rows:
-        values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
-        source = f"(VALUES {values}) AS given({names})"
-    else:
-        source = f"(SELECT {', '.join(f'NULL AS {_name(each)}' for each in columns)} WHERE false) AS given({names})"
-    return f"CREATE OR REPLACE TABLE {_name(name)} AS SELECT {typed} FROM {source}"
+def _copy_ledger(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
+    for name, sql in _LEDGER.items():
+        names, rows = ledger.names_of(sql), ledger.rows(sql)
+        columns = list(zip(*rows, strict=True)) or [()] * len(names)
+        arrays = [pa.array(column, _ledger_type(each)) for each, column in zip(names, columns, strict=True)]
+        connection.register("given", pa.table(arrays, names=names))
+        connection.execute(f"CREATE OR REPLACE TABLE {_name(name)} AS SELECT * FROM given")
+        connection.unregister("given")
 
 
-def _ledger_type(column: str) -> str:
-    return "VARCHAR" if column in _LEDGER_TEXTS else _LEDGER_TYPES.get(column, "BIGINT")
+def _ledger_type(column: str) -> pa.DataType:
+    if column in _LEDGER_TEXTS:
+        return pa.string()
+    return pa.float64() if column == "seconds" else pa.int64()
 
 
 def _refreshed(store: Store) -> set[str]:
@@ -127,12 +125,6 @@ def _refreshed(store: Store) -> set[str]:
 
 def _name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    return repr(value) if isinstance(value, (int, float)) else _text(str(value))
 
 
 def _text(value: str) -> str:
