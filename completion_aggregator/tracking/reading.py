@@ -121,6 +121,7 @@ class Reader:
         if not progress.source:
             progress.source = self._desk.number_source()
         load.enter(progress)
+        refused = len(self._transform.quarantine)
         if isinstance(each, TooLong):
             self._transform.refuse(progress.length, each.begin, "longer than 64 MB", length=each.length)
             count = 1
@@ -129,7 +130,7 @@ class Reader:
             count = len(each)
         load.add(lines.length - progress.length)
         progress.length, progress.digest = lines.length, lines.digest()
-        self._desk.advance(content.advanced(), count, 0)
+        self._desk.advance(content.advanced(), count, len(self._transform.quarantine) - refused)
         if len(self._transform.events) >= BATCH_EVENTS or load.batch_bytes >= BATCH_BYTES:
             load.flush()
         return progress

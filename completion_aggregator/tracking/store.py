@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from completion_aggregator.tracking.errors import NoStore, StoreInUse, TrackingError
+from completion_aggregator.tracking.errors import DamagedStore, NoStore, StoreInUse, TrackingError
 from completion_aggregator.tracking.ledger import Ledger, migrate
 from completion_aggregator.tracking.parts import Roots
 from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
@@ -122,5 +122,9 @@ class Store:
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
 
     def _require(self) -> None:
+        if not self.exists and (self.folder / "event").is_dir():
+            raise DamagedStore(
+                f"{self.folder / LEDGER} is missing, and the tables are there: bring it back from a backup"
+            )
         if not self.exists:
             raise NoStore(f"there is no store in {self.folder}: `tracking store init` makes one")

@@ -1,90 +1,61 @@
-import io
 import json
-import sqlite3
 
 import pytest
 
-from completion_aggregator.tracking.commands import tree
-from completion_aggregator.tracking.ledger import VERSION
-from tests.tracking.builders import LOG, events, lines, load, new_store, put
+from tests.tracking.builders import LOG, lines, put
+from tests.tracking.commands.running import run, run_json
 
 
-@pytest.fixture(autouse=True)
-def only_this(monkeypatch):
-    monkeypatch.setattr(tree, "COMMANDS", ("store",))
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "made"
 
 
-def run(*words):
-    out, err = io.StringIO(), io.StringIO()
-    status = tree.run("tracking", ["store", *map(str, words)], out, err)
-    return status, out.getvalue(), err.getvalue()
+def test_a_store_is_made_and_destroyed(folder, tmp_path):
+    keys = f"{folder}-keys.json"
+    assert run("store", "init", "--store", folder) == (0, f"Made {folder}. Keep a copy of {keys} elsewhere.\n", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "made-keys.json", "made-private"]
+    assert run("store", "destroy", "--store", folder, "--yes-delete", "made") == (
+        0,
+        f"Deleted {folder} and {folder}-private. The keys are in {keys} still.\n",
+        "",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["made-keys.json"]
 
 
-def older(store, version=1):
-    """Make the ledger one of the first version, as it was written then."""
-    with sqlite3.connect(store.folder / "ledger.sqlite") as db:
-        for name in ("tombstone", "superseded", "renaming"):
-            db.execute(f"DROP TABLE {name}")
-        db.execute(f"PRAGMA user_version = {version}")
-    db.close()
+def test_machines_are_told_where_it_is(folder):
+    places = {"store": str(folder), "private": f"{folder}-private", "keys": f"{folder}-keys.json"}
+    assert run_json("store", "init", "--store", folder) == (0, places)
+    deleted = {"deleted": [str(folder), f"{folder}-private"]}
+    assert run_json("store", "destroy", "--store", folder, "--yes-delete", "made") == (0, deleted)
 
 
-def version_of(store):
-    with sqlite3.connect(store.folder / "ledger.sqlite") as db:
-        found = db.execute("PRAGMA user_version").fetchone()[0]
-    db.close()
-    return found
-
-
-def test_a_new_store_is_of_the_newest_version(tmp_path):
-    folder = tmp_path / "new"
-    assert run("init", "--store", folder)[0] == 0
-    assert run("migrate", "--store", folder) == (0, f"{folder} is of version {VERSION} already.\n", "")
-
-
-def test_an_older_store_is_refused_until_it_is_migrated(store, tmp_path):
-    path = put(tmp_path / LOG, lines(3))
-    load(store, path)
-    older(store)
-    status, out, err = run("optimise", "--store", store.folder)
+def test_a_store_that_is_there_is_left_alone(folder, tmp_path):
+    run("store", "init", "--store", folder)
+    run("load", put(tmp_path / LOG, lines(2)), "--store", folder)
+    status, out, err = run("store", "init", "--store", folder)
     assert (status, out) == (1, "")
-    assert "run `tracking store migrate`" in err
-    assert run("migrate", "--json", "--store", store.folder) == (0, json.dumps({"had": 1, "has": VERSION}) + "\n", "")
-    assert load(store, path).known == 1
-    assert len(events(store)) == 3
+    assert err == f"Error: {folder} is not empty: name another folder, or take away what is in it\n"
+    assert run_json("status", "--store", folder)[1]["events"] == 2
 
 
-def test_a_newer_store_is_refused_and_left_as_it_is(store):
-    older(store, VERSION + 1)
-    for action in ("migrate", "optimise"):
-        status, out, err = run(action, "--store", store.folder)
-        assert (status, out) == (1, "")
-        assert f"is of version {VERSION + 1}, and this program knows none above {VERSION}" in err
-    assert version_of(store) == VERSION + 1
+@pytest.mark.parametrize("said", [(), ("--yes-delete", "other"), ("--yes-delete", "")])
+def test_nothing_is_deleted_that_was_not_named(folder, said):
+    run("store", "init", "--store", folder)
+    status, out, err = run("store", "destroy", "--store", folder, *said)
+    assert (status, out) == (1, "")
+    assert err == f"Error: this would delete {folder} and {folder}-private: say --yes-delete made\n"
+    assert folder.joinpath("ledger.sqlite").exists()
 
 
-def test_what_is_no_ledger_is_not_migrated(store):
-    ledger = store.folder / "ledger.sqlite"
-    ledger.unlink()
-    for content in (b"", b"no database at all, but longer than a header would have to be " * 20):
-        ledger.write_bytes(content)
-        status, _, err = run("migrate", "--store", store.folder)
-        assert status == 1
-        assert "is no ledger" in err
-        assert ledger.read_bytes() == content
+def test_what_is_no_store_is_not_deleted(folder):
+    folder.mkdir()
+    put(folder / "mine", b"mine")
+    assert run("store", "destroy", "--store", folder, "--yes-delete", "made")[0] == 1
+    assert folder.joinpath("mine").exists()
 
 
-def test_a_store_that_is_being_written_is_not_touched(store):
-    with store.writing():
-        for action in ("migrate", "optimise"):
-            status, _, err = run(action, "--store", store.folder)
-            assert status == 1
-            assert "is being written by process" in err
-
-
-def test_a_store_is_destroyed_by_its_name_only(tmp_path):
-    store = new_store(tmp_path, "doomed")
-    assert run("destroy", "--store", store.folder)[0] == 1
-    assert store.exists
-    assert run("destroy", "--store", store.folder, "--yes-delete", "doomed")[0] == 0
-    assert (store.folder.exists(), store.private_folder.exists(), store.keys_path.exists()) == (False, False, True)
+def test_errors_are_json_where_json_was_asked_for(folder):
+    status, out, err = run("store", "destroy", "--store", folder, "--json")
+    assert (status, json.loads(out)) == (1, {"error": f"there is no store in {folder}"})
+    assert err == f"Error: there is no store in {folder}\n"
