@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from completion_aggregator.tracking.reader import Wanted
-    from completion_aggregator.tracking.store import Store
+    from completion_aggregator.tracking.store import Store as Store  # noqa: PLC0414 (for annotations of others)
 
 __all__ = [
     "Completion",

@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -114,7 +115,7 @@ def test_events_come_with_all_their_columns_and_in_order(store, tmp_path):
     ]
     stored = {row["event_id"]: row for row in rows(store, "event")}
     for row in found:
-        columns = dict(zip(row._fields[:6], row[:6], strict=True)) | row.fields
+        columns = {**dict(zip(row._fields[:6], row[:6], strict=True)), **row.fields}
         assert columns == {name: value for name, value in stored[row.event_id].items() if name != "day"}
     assert found[-1].person is None
     assert batches[0].arrow.column_names == [*row._fields[:6], *row.fields]
@@ -169,7 +170,9 @@ def test_rows_of_one_event_stay_in_one_batch(store, tmp_path):
 def test_whoever_goes_on_behind_a_batch_gets_what_one_call_gives(filled, sizes, taken, table):
     whole = read(filled, table=table)
     assert ordered(whole) == sorted(ordered(whole))
-    found, after, calls = [], None, 0
+    found: list[Any] = []
+    after: Position | None = None
+    calls = 0
     while after is None or after < Position.behind(7):
         calls += 1
         given = {"table": table, "batch_size": sizes[calls % len(sizes)], "after": after and Position.parse(str(after))}
@@ -182,7 +185,8 @@ def test_whoever_goes_on_behind_a_batch_gets_what_one_call_gives(filled, sizes, 
 
 def test_what_is_loaded_meanwhile_comes_with_the_next_call(store, tmp_path):
     load(store, put(tmp_path / "a-20240201", mixed(100, 30)))
-    found, after = [], None
+    found: list[Any] = []
+    after: Position | None = None
     stream = api.events(store=store, batch_size=7)
     for number in range(3):
         batch = next(stream)
@@ -286,7 +290,8 @@ def test_a_store_of_which_a_part_is_gone_is_damaged(store, tmp_path):
 
 
 def test_an_empty_store_has_nothing(store):
-    assert list(api.events(store=store)) == list(api.completions(store=store)) == []
+    assert list(api.events(store=store)) == []
+    assert list(api.completions(store=store)) == []
     assert api.latest_position(store) is None
     assert api.status(store) == api.Status(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, None, None, None)
 
@@ -297,9 +302,9 @@ def test_without_a_store_each_question_says_so(tmp_path):
     for ask in questions:
         with pytest.raises(api.NoStore, match="tracking store init"):
             ask(store=nowhere)
-    for ask in (api.status, api.latest_position):
+    for question in (api.status, api.latest_position):
         with pytest.raises(api.NoStore):
-            ask(nowhere)
+            question(nowhere)
 
 
 def test_what_cannot_be_asked_is_refused_at_once(filled):
@@ -351,7 +356,7 @@ def test_completions_come_with_the_number_and_the_name_of_the_learner(store, tmp
     )
     (batch,) = api.completions(store=store)
     assert batch.position == Position.behind(1)
-    assert [row._replace(time=(row.time - DAY).seconds) for row in batch.rows] == [
+    assert [(*row[:5], (row.time - DAY).seconds) for row in batch.rows] == [
         (8, "bob", COURSE, HTML + "one", 1.0, 1),
         (7, "alicia", COURSE, HTML + "two", 0.5, 2),
         (None, "carol", COURSE, HTML + "three", 1.0, 3),
@@ -366,7 +371,8 @@ def test_completions_are_resumed_as_events_are(store, tmp_path):
         load(store, put(tmp_path / f"{number}-20240201", log(*(each for each in lines[number::3]))))
     whole = [row for batch in api.completions(store=store) for row in batch.rows]
     assert len(whole) == 20
-    found, after = [], None
+    found: list[Any] = []
+    after: Position | None = None
     while after != Position.behind(3):
         batch = next(api.completions(store=store, after=after, batch_size=3))
         found += batch.rows

@@ -190,3 +190,22 @@ class RejectedEvent(models.Model):
     def __str__(self) -> str:
         """Return the reason."""
         return self.reason
+
+
+class LogPosition(models.Model):
+    """How far the completions of a store of tracking logs are taken in; it moves with them, in one transaction.
+
+    ``load_id`` tells whether the store is still the one that the position is of.
+    """
+
+    store = models.CharField(max_length=255, unique=True)
+    position = models.CharField(max_length=100, blank=True)
+    load_id = models.CharField(max_length=64, blank=True)
+    moved = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        app_label = APP_LABEL
+
+    def __str__(self) -> str:
+        """Return the store and the place in it."""
+        return f"{self.store}: {self.position or 'nothing yet'}"

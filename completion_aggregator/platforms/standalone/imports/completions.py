@@ -1,6 +1,6 @@
 """Completions from a file into the facts: checked, compared with what is stored, written, and marked stale."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -77,17 +77,26 @@ class CompletionsImport:
     def run(self, rows: Iterator[Row]) -> Iterator[CompletionsSummary]:
         """Import *rows*, and yield the summary so far after each chunk, which is stored by then."""
         while chunk := list(islice(rows, ROWS_PER_CHUNK)):
-            ready = [(checked.course, self._with_users(checked)) for checked in self._check(chunk)]
-            self._count(in_transaction(lambda: [self._store(course, facts) for course, facts in ready]))  # noqa: B023
-            if self._complete_at is not None:
-                for course, facts in ready:
-                    self._seen.add(course.key, facts.keys())
+            self.take(chunk)
             yield self.summary
         self._count()
         # A row that was rejected may be of any learner: then nobody knows what the file lacks.
         if self._complete_at is not None and not self._rejects.count:
             self.summary.deleted = delete_absent(self._seen, as_of=self._complete_at)
             yield self.summary
+
+    def take(self, chunk: Iterable[Row], *, first: Callable[[], object] = lambda: None) -> None:
+        """Import some rows in one transaction, in which *first* is done before; if that fails, so does all of it."""
+        ready = [(checked.course, self._with_users(checked)) for checked in self._check(chunk)]
+
+        def store() -> list[_Stored]:
+            first()
+            return [self._store(course, facts) for course, facts in ready]
+
+        self._count(in_transaction(store))
+        if self._complete_at is not None:
+            for course, facts in ready:
+                self._seen.add(course.key, facts.keys())
 
     def _check(self, chunk: Iterable[Row]) -> list[_Checked]:
         by_course: dict[str, _Checked] = {}
