@@ -13,14 +13,17 @@ import pytest
 from completion_aggregator.tracking import tables, views
 from completion_aggregator.tracking.refresh.tables import REFRESHED
 from tests.docs.desk import REPOSITORY, lay_out_desk, run, surroundings
-from tests.docs.pages import all_pages, differences, programs, script
-from tests.tracking.builders import COURSE, at, event, new_store, packed
+from tests.docs.pages import all_pages, differences, fences, programs, script
+from tests.tracking.builders import COURSE, at, event, new_store, packed, put
+from tests.tracking.clickhouse.engine import Engine
 from tests.tracking.servers import bucket, s3_server
 
 TABLES_PAGE = REPOSITORY / "docs" / "reference" / "tracking-tables.md"
 LEDGER = ("load", "source", "field")
 #: Stands above a block that is run here, and nowhere else; what follows the semicolon is what the block is besides.
 NEEDS_LOGS = re.compile(r"<!-- not run: needs logs(?:; (?P<else>.*?))? -->\n")
+#: The same of a block that is run against a ClickHouse, which readers have elsewhere.
+NEEDS_CLICKHOUSE, READERS_CLICKHOUSE = "not run: needs ClickHouse", "clickhouse.example.org:8123"
 PAGES = [page for page in all_pages(REPOSITORY) if NEEDS_LOGS.search(page.read_text())]
 #: How many learners were there on each day.
 LEARNERS = (9, 12, 14, 6, 5, 15, 17)
@@ -87,6 +90,26 @@ def test_every_command_that_needs_logs_runs(page: Path, tmp_path: Path, vendor: 
     for program, _ in programs(text):
         ran = run([sys.executable, "-c", program], tmp_path, environment)
         assert ran.returncode == 0, ran.stdout[-5000:]
+
+
+def test_every_command_that_needs_clickhouse_runs(tmp_path: Path, vendor: str, shared_data: Path):
+    if vendor != "sqlite":
+        pytest.skip("the commands are run once, in the run on SQLite")
+    found = [each for page in all_pages(REPOSITORY) for each in fences(page.read_text())]
+    blocks = [each.body for each in found if each.remark == NEEDS_CLICKHOUSE]
+    assert blocks
+    engine = Engine(shared_data, tmp_path / "engine")
+    try:
+        text = "".join(f"```console\n{body}```\n" for body in blocks)
+        here = text.replace(READERS_CLICKHOUSE, f"127.0.0.1:{engine.port}")
+        for name, content in week():
+            put(tmp_path / "logs" / name, content)
+        new_store(tmp_path, "tracking")
+        done = run(["bash", "-c", script(here)], tmp_path, surroundings(tmp_path))
+        assert done.returncode == 0, done.stdout[-5000:]
+        assert engine.query("SELECT count(), uniqExact(person) FROM learning.event FINAL") == [(156, max(LEARNERS))]
+    finally:
+        engine.stop()
 
 
 def as_run(found: re.Match[str]) -> str:
