@@ -89,7 +89,7 @@ def _where(cut: Cut, has: Sequence[str]) -> tuple[str, list[Any]]:
 
 
 def _parquet(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any], target: Path) -> int:
-    reader: Any = connection.execute(sql, values).to_arrow_reader(_ROWS)
+    reader: Any = connection.sql(sql, params=values).to_arrow_reader(_ROWS)
     rows = 0
     with pq.ParquetWriter(target, reader.schema, compression="zstd") as writer:
         for batch in reader:
