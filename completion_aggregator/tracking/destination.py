@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from completion_aggregator.tracking import parts
-from completion_aggregator.tracking.errors import TrackingError
+from completion_aggregator.tracking.errors import DamagedStore, TrackingError
 from completion_aggregator.tracking.ledger import Delivery, Ledger, Part, Run
 from completion_aggregator.tracking.parts import Roots
 from completion_aggregator.tracking.seen import Ids
@@ -66,8 +66,11 @@ class Folders:
         """Yield the ids of the events that are stored under a day, in pieces."""
         for part in ledger.parts("event", (day, day)):
             path = self._roots.open / part.path
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000_000, columns=["event_id"]):
-                yield ids_of(batch.column(0).storage)
+            try:
+                for batch in pq.ParquetFile(path).iter_batches(batch_size=1_000_000, columns=["event_id"]):
+                    yield ids_of(batch.column(0).storage)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise DamagedStore(f"{path} is gone or damaged, bring it back from a backup: {error}") from error
 
 
 def require_here(ledger: Ledger) -> None:

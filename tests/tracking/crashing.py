@@ -15,7 +15,8 @@ def main(folder: str, point: str, times: str, workers: str, load_bytes: str, *pa
     from completion_aggregator.tracking.sources import listed
     from completion_aggregator.tracking.store import Store
 
-    reading.LOAD_BYTES, reading.BATCH_EVENTS, contents._PACKED_BLOCK = int(load_bytes), 50, 20_000
+    vars(reading).update(LOAD_BYTES=int(load_bytes), BATCH_EVENTS=50)
+    vars(contents).update(_PACKED_BLOCK=20_000)
     left = int(times)
 
     def reached(name: str) -> None:
@@ -25,7 +26,7 @@ def main(folder: str, point: str, times: str, workers: str, load_bytes: str, *pa
             if not left:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    clerk.reached = reached
+    vars(clerk).update(reached=reached)
     root = Path(folder)
     store = Store(root, root.with_name(f"{root.name}-private"), root.with_name(f"{root.name}-keys.json"))
     settings = Settings(store.roots, store.keys)

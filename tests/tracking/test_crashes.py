@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from completion_aggregator.tracking.errors import StoreInUse, TrackingError
+from completion_aggregator.tracking.errors import DamagedStore, StoreInUse
 from tests.tracking.builders import (
     LOG,
     contents_of,
@@ -217,10 +217,13 @@ def test_a_full_disk_ends_a_load_with_a_message_and_nothing_half_there(store, lo
     goes_on(store, logs, whole)
 
 
-def test_a_part_that_is_gone_is_named(store, tmp_path):
+@pytest.mark.parametrize(
+    "spoil", [Path.unlink, lambda path: path.write_bytes(b"no part"), lambda path: os.truncate(path, 99)]
+)
+def test_a_part_that_is_gone_or_damaged_is_named(store, tmp_path, spoil):
     load(store, put(tmp_path / LOG, lines(3)))
     (path,) = (store.folder / "event").rglob("*.parquet")
-    path.unlink()
-    with pytest.raises((TrackingError, FileNotFoundError), match=str(path)):
+    spoil(path)
+    with pytest.raises(DamagedStore, match=f"^{path} is gone or damaged"):
         load(store, put(tmp_path / "other.log", lines(3, first=1)))
     assert len(rows(store, "event_private")) == 3

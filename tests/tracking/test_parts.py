@@ -69,9 +69,10 @@ def test_where_too_many_days_are_open_some_get_a_part_more(roots, monkeypatch):
 
 
 def test_what_the_ledger_does_not_know_is_swept(roots):
-    for load in (1, 2):
-        writer, found = written(roots, load)
-        publish(roots, writer.aside, found)
+    stray, unknown = written(roots, 1)
+    publish(roots, stray.aside, unknown)
+    writer, found = written(roots, 2)
+    publish(roots, writer.aside, found)
     PartsWriter(roots, 3).write("event", 0, some("event"))
     other = roots.open / "tables" / "course.parquet"
     other.parent.mkdir()

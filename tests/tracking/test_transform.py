@@ -334,11 +334,7 @@ def nested(depth):
 @example([b'{"name": "edx.x", "event": ' + nested(970) + b"}"])
 @example([b'{"name": "edx.x", "context": {"module": {"usage_key": ' + nested(970) + b"}}}"])
 @example([b'{"name": "edx.x", "context": {"module": {"usage_key": {"a": 1}}}}'])
-@example(
-    [
-        b'{"name": "x", "context": {"course_id": "\\u0000"}, "event": {"a": 1e400, "b": 1234567890123456789012}}'
-    ]
-)
+@example([b'{"name": "x", "context": {"course_id": "\\u0000"}, "event": {"a": 1e400, "b": 1234567890123456789012}}'])
 @example([b'{"name": "edx.x", "time": "9999-12-31T23:59:59.999999+00:00"}', b'{"name": "edx.x", "time": "0001-01-01"}'])
 @example([b'{"name": "edx.x", "time": "2024-13-41T99:99:99.999999+00:00"}'] * 2)
 def test_whatever_stands_in_lines_adds_up_and_becomes_columns(data):

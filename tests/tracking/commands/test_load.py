@@ -3,6 +3,7 @@ import json
 import pytest
 
 from completion_aggregator.tracking.commands import load as load_command
+from completion_aggregator.tracking.sources import listed
 from tests.tracking.builders import LOG, events, lines, packed, put, rows, totals
 from tests.tracking.commands.running import run, run_json
 
@@ -77,14 +78,13 @@ def test_a_damaged_file_is_told_and_is_no_failure(store, tmp_path):
 def test_a_file_that_cannot_be_read_is_told_and_the_others_are_loaded(store, tmp_path, monkeypatch):
     """The superuser may read all, so the file goes while the others are looked at."""
     good, bad = put(tmp_path / "a.log", lines(2)), put(tmp_path / "b.log", lines(3))
-    listed = load_command.listed
 
     def gone(*given, **named):
         found = list(listed(*given, **named))
         bad.unlink(missing_ok=True)
         return iter(found)
 
-    monkeypatch.setattr(load_command, "listed", gone)
+    monkeypatch.setattr("completion_aggregator.tracking.commands.load.listed", gone)
     status, out, _ = run("load", good, "--store", store.folder)
     bad.write_bytes(lines(3))
     status, out, _ = run("load", tmp_path, "--store", store.folder)

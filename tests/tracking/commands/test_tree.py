@@ -9,7 +9,7 @@ from tests.tracking.commands.running import run
 def commands():
     """Every command, with its actions."""
     found = []
-    todo = [((), tree.build("tracking"))]
+    todo: list[tuple[tuple[str, ...], argparse.ArgumentParser]] = [((), tree.build("tracking"))]
     while todo:
         words, parser = todo.pop()
         found.append(words)
