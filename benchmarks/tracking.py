@@ -46,6 +46,7 @@ def main() -> None:
             "runs": options.runs,
             "load_of_machine": load_of_machine,
             "works": [_row(name, measured, options.events) for name, measured in runs.items()],
+            "peers": [_peer(who, python, logs["plain"], options.runs) for who, python in _peers(options)],
         }
     print(table(found))
     (options.out / "tracking.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -60,6 +61,12 @@ def table(found: dict[str, Any]) -> str:
         f"{each['peak_mb']:7.0f}{each['cpu_s'] / json_loads:8.2f}{each['least']:8.2f}{each['most']:8.2f}"
         for each in found["works"]
     ]
+    ours = next(each["lines_per_cpu_s"] for each in found["works"] if each["work"] == "load")
+    lines += [
+        f"{each['who']:12}{each['cpu_s']:9.2f}{each['lines_per_cpu_s'] / 1000:9.1f}  {each['statements']:,} statements of"
+        f" {each['lines']:,} lines; ours: {ours / each['lines_per_cpu_s']:.1f} times the lines"
+        for each in found["peers"]
+    ]
     return "\n".join(lines)
 
 
@@ -70,6 +77,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="medians are taken of so many")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks", help="folder of tracking.json")
     parser.add_argument("--scratch", type=Path, help="where logs and stores are made: three times the bytes of the log")
+    parser.add_argument("--ralph", type=Path, help="Python of an environment with ralph-malph; none: not measured")
+    parser.add_argument("--erb", type=Path, help="the same with edx-event-routing-backends")
     parser.add_argument("--floor", choices=_FLOORS, help=argparse.SUPPRESS)
     parser.add_argument("--logs", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -119,6 +128,24 @@ def _measured(command: list[str]) -> dict[str, float]:
     if site := next(iter(Path(os.environ.get("COMPLETION_AGGREGATOR_HOME", "-")).glob("tracking*")), None):
         shutil.rmtree(site.parent)
     return {"cpu_s": cpu, "wall_s": wall, "peak_mb": usage.ru_maxrss / 1024}
+
+
+def _peers(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    for who in ("ralph", "erb"):
+        if python := getattr(options, who):
+            yield who, python.absolute()
+
+
+def _peer(who: str, python: Path, logs: Path, runs: int) -> dict[str, Any]:
+    command = [str(python), str(ROOT / "benchmarks" / "tracking_peers.py"), who, str(min(logs.glob("tracking.log-*")))]
+    found: list[dict[str, Any]] = []
+    for _ in range(runs):
+        done = subprocess.run(
+            command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    cpu = median(each["cpu_s"] for each in found)
+    return {"who": who, **found[0], "cpu_s": round(cpu, 3), "lines_per_cpu_s": round(found[0]["lines"] / cpu)}
 
 
 def _row(name: str, runs: list[dict[str, float]], events: int) -> dict[str, Any]:
