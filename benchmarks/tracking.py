@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return the figures as a table; ``x json``: CPU time as so many times that of ``json.loads`` in the same run."""
+    """Return the figures; ``x json``: CPU time as so many times that of ``json.loads`` in the same run."""
     json_loads = next(each["cpu_s"] for each in found["works"] if each["work"] == "json")
     lines = [f"{'work':12}{'CPU s':>9}{'k/CPU s':>9}{'wall s':>9}{'MB':>7}{'x json':>8}{'spread':>16}"]
     lines += [
@@ -63,7 +63,7 @@ def table(found: dict[str, Any]) -> str:
     ]
     ours = next(each["lines_per_cpu_s"] for each in found["works"] if each["work"] == "load")
     lines += [
-        f"{each['who']:12}{each['cpu_s']:9.2f}{each['lines_per_cpu_s'] / 1000:9.1f}  {each['statements']:,} statements of"
+        f"{each['who']:12}{each['cpu_s']:9.2f}{each['lines_per_cpu_s'] / 1000:9.1f}  {each['statements']:,} made of"
         f" {each['lines']:,} lines; ours: {ours / each['lines_per_cpu_s']:.1f} times the lines"
         for each in found["peers"]
     ]

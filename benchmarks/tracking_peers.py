@@ -48,10 +48,10 @@ def erb(lines: list[str]) -> int:
     made = 0
     for event in _events(lines):
         try:
-            statement = transformer(event).transform()
-            made += bool(statement.to_json())
+            statement = transformer(event).transform().to_json()
         except Exception:  # noqa: BLE001 (whatever their transformers raise is theirs)
-            continue
+            statement = ""
+        made += bool(statement)
     return made
 
 
