@@ -3,7 +3,6 @@
 import json
 import re
 import runpy
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from completion_aggregator.tracking import tables, views
 from completion_aggregator.tracking.refresh.tables import REFRESHED
 from tests.docs.desk import REPOSITORY, lay_out_desk, run, surroundings
-from tests.docs.pages import all_pages, differences, fences, programs, script
+from tests.docs.pages import all_pages, differences, fences, script
 from tests.tracking.builders import COURSE, at, event, new_store, packed, put
 from tests.tracking.clickhouse.engine import Engine
 from tests.tracking.servers import bucket, s3_server
@@ -87,9 +86,6 @@ def test_every_command_that_needs_logs_runs(page: Path, tmp_path: Path, vendor: 
     assert done.returncode == 0, done.stdout[-5000:]
     wrong = differences(text, done.stdout)
     assert not wrong, wrong
-    for program, _ in programs(text):
-        ran = run([sys.executable, "-c", program], tmp_path, environment)
-        assert ran.returncode == 0, ran.stdout[-5000:]
 
 
 def test_every_command_that_needs_clickhouse_runs(tmp_path: Path, vendor: str, shared_data: Path):
