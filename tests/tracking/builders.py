@@ -131,9 +131,16 @@ def without(found: list[Row], *names: str) -> list[Row]:
 
 
 def contents_of(store: Store) -> dict[str, Any]:
-    """All that a store holds, apart from which load brought it, and who was seen in all loads together."""
+    """All that a store holds, apart from which load brought it, and who was seen in all loads together.
+
+    Contents are told by their digests: their numbers depend on which is begun first.
+    """
+    with store.reading() as ledger:
+        digests = {row["source"]: row["digest"] for row in ledger.rows("SELECT source, digest FROM source")}
     names = [each.name for each in (*tables.TYPED, tables.EVENT_PRIVATE, tables.ACCOUNT, tables.TEXT)]
-    found: dict[str, Any] = {name: without(rows(store, name), "load") for name in ("event", "quarantine", *names)}
+    found: dict[str, Any] = {name: without(rows(store, name), "load") for name in ("event", *names)}
+    refused = [row | {"source": digests[row["source"]]} for row in rows(store, "quarantine")]
+    found["quarantine"] = without(refused, "load")
     found["copies"] = Counter(row["event_id"] for row in rows(store, "copy"))
     found["people"] = people(store)
     return found

@@ -33,15 +33,15 @@ def generated(shared: Path, folder: Path, *options: str) -> GeneratedLog:
 
 @pytest.fixture(scope="session")
 def generated_log(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> GeneratedLog:
-    """Return 8,000 lines in four plain files, damaged as real ones are."""
+    """Return 4,000 lines in four plain files, damaged as real ones are."""
     folder = tmp_path_factory.mktemp("generated")
-    return generated(shared_data, folder, "--events", "8000", "--files", "4", "--seed", "7", "--users", "2000")
+    return generated(shared_data, folder, "--events", "4000", "--files", "4", "--seed", "7", "--users", "2000")
 
 
 @pytest.fixture(scope="session")
 def generated_gz(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> GeneratedLog:
     """Return the same lines in gzip files."""
-    options = ("--events", "8000", "--files", "4", "--seed", "7", "--users", "2000", "--gz")
+    options = ("--events", "4000", "--files", "4", "--seed", "7", "--users", "2000", "--gz")
     return generated(shared_data, tmp_path_factory.mktemp("generated-gz"), *options)
 
 
