@@ -320,8 +320,8 @@ def commit(ledger: Ledger, run: Run, load: Delivery, misdated: Ids) -> None:
 def _commit_source(db: sqlite3.Connection, load: int, each: Progress) -> None:
     db.execute(
         "INSERT INTO source VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (source) DO UPDATE SET length = excluded.length,"
-        " digest = excluded.digest, damage = excluded.damage, load = excluded.load,"
+        " ON CONFLICT (source) DO UPDATE SET length = max(length, excluded.length),"
+        " digest = CASE WHEN excluded.length >= length THEN excluded.digest ELSE digest END, damage = excluded.damage, load = excluded.load,"
         " log_day = coalesce(log_day, excluded.log_day),"
         " first = coalesce(min(first, excluded.first), first, excluded.first),"
         " last = coalesce(max(last, excluded.last), last, excluded.last), bytes = bytes + excluded.bytes,"

@@ -55,6 +55,14 @@ def test_a_content_that_grew_is_added_to(ledger):
     assert ledger.with_head(b"head") == [Known(1, 10, b"ten"), Known(1, 20, b"twenty")]
 
 
+def test_an_older_state_of_a_content_does_not_make_it_shorter(ledger):
+    commit(ledger, RUN, delivery(1, progress()), NO_IDS)
+    commit(ledger, RUN, delivery(2, progress(length=20, digest=b"twenty")), NO_IDS)
+    commit(ledger, RUN, delivery(3, progress(length=15, digest=b"fifteen")), NO_IDS)
+    assert tuple(ledger.rows("SELECT length, digest FROM source")[0]) == (20, b"twenty")
+    assert [each.length for each in ledger.with_head(b"head")] == [10, 15, 20]
+
+
 def test_contents_may_end_alike(ledger):
     commit(ledger, RUN, delivery(1, progress(1), progress(2)), NO_IDS)
     assert len(ledger.with_head(b"head")) == 2
