@@ -8,6 +8,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
+
 from completion_aggregator.tracking import loading, tables
 from completion_aggregator.tracking.clerk import Summary
 from completion_aggregator.tracking.clickhouse import schema
@@ -44,6 +46,9 @@ class Engine:
             assert self._process.poll() is None, "the engine ended"
             assert time.monotonic() - begun < _PATIENCE, "the engine does not answer"
             time.sleep(0.05)
+        self._client = clickhouse_connect.get_client(
+            host="127.0.0.1", port=self.port, tz_mode="aware", autogenerate_session_id=False
+        )
 
     def stop(self) -> None:
         """Kill it."""
@@ -57,7 +62,7 @@ class Engine:
 
     def query(self, sql: str) -> list[Any]:
         """The rows of a query."""
-        return [tuple(row) for row in connected(self.target(), "")._client.query(sql, tz_mode="aware").result_rows]
+        return [tuple(row) for row in self._client.query(sql).result_rows]
 
     def rows(self, target: Target, name: str, *, final: bool = True) -> list[Any]:
         """All rows of a table, without the columns that it has here alone, in an order of their own."""
