@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from completion_aggregator.tracking import tables
 from completion_aggregator.tracking.columns import schema_of
+from completion_aggregator.tracking.destination import require_here
 from completion_aggregator.tracking.errors import DamagedStore, TrackingError
 from completion_aggregator.tracking.ledger import COUNTS, Ledger
 from completion_aggregator.tracking.positions import InvalidPosition, Position
@@ -106,7 +107,8 @@ def counts(ledger: Ledger) -> dict[str, Any]:
 
 
 def check(ledger: Ledger, after: Position | None, store: Store) -> None:
-    """Raise InvalidPosition for a place that this store cannot have given out."""
+    """Raise InvalidPosition for a place that this store cannot have given out, TrackingError where it has no tables."""
+    require_here(ledger)
     last = latest_load(ledger)
     if after is not None and after.load > last:
         raise InvalidPosition(f"the position {after} is behind load {last}, the last one of {store.folder}")

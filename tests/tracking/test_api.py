@@ -289,6 +289,14 @@ def test_a_store_of_which_a_part_is_gone_is_damaged(store, tmp_path):
         list(api.events(store=store))
 
 
+def test_a_store_whose_tables_are_elsewhere_says_so(store):
+    with store.writing() as ledger:
+        ledger.set_note("target", "clickhouse://reader@clickhouse.example.org:8123/learning")
+    for ask in (api.events, api.completions):
+        with pytest.raises(api.TrackingError, match=r"clickhouse\.example\.org"):
+            ask(store=store)
+
+
 def test_an_empty_store_has_nothing(store):
     assert list(api.events(store=store)) == []
     assert list(api.completions(store=store)) == []

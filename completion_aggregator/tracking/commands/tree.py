@@ -13,6 +13,7 @@ COMMANDS: Final = (
     "store",
     "pull",
     "load",
+    "sync",
     "status",
     "check",
     "sql",
