@@ -21,6 +21,8 @@ HARMLESS = re.compile(
     r"|', '\.join\(\['%s'\] \* len\(\w+\)\)|', '\.join\(\[marks\] \* len\(\w+\)\)"
     r"|among\('[\w.]+', len\(\w+\)\)|_quoted\('\w+'\)|\w+\.format\(\w+=\w+\)"
 )
+_SUMS = "', '.join((f'coalesce(sum({name}), 0) AS {name}' for name in COUNTS))"
+_TOTAL = "'SELECT count(*) AS loads, coalesce(sum(bytes), 0) AS bytes, ' + "
 #: What else is put into statements, and why no value comes in by it.
 ACCOUNTED = {
     "aggregation/completions.py": {
@@ -47,6 +49,49 @@ ACCOUNTED = {
     "platforms/openedx/tables.py": {
         "sql": "the name of a column, as Django quotes it",
         "self.rhs": "ids, each made a whole number, or NULL",
+    },
+    "tracking/clickhouse/connection.py": {
+        "self._qualified(tables.EVENT)": "names, quoted",
+        "begin": "a time, written from a day",
+        "end": "a time, written from a day",
+        "_texts(target)": "names, quoted as texts",
+    },
+    "tracking/clickhouse/schema.py": {
+        "qualified(target, table)": "names, quoted",
+        "quoted(database)": "a name, quoted",
+        "_on_cluster(target)": "a name, quoted, or nothing",
+        "listed": "names of columns, and their types",
+        "_engine(target)": "one of two constants",
+        "', '.join(key)": "names of columns",
+        "', '.join(settings)": "constants",
+        "_text(f'One row per {table.row}.')": "a text of tables.py, quoted",
+    },
+    "tracking/commands/status.py": {_SUMS: "names, of constants", f"{_TOTAL}{_SUMS}": "names, of constants"},
+    "tracking/extract.py": {
+        "names": "names of columns, each found in the table",
+        "cut.table": "the name of a table, found among those that are there",
+        "where": "conditions of constants, with markers",
+        "' AND '.join(terms)": "conditions of constants, with markers",
+        "columns": "names of columns that DuckDB told",
+        "sql": "the query made here, with markers",
+        "marks": "markers",
+    },
+    "tracking/ledger.py": {
+        "', '.join((f' {name} = {name} + excluded.{name}' for name in COUNTS))": "names, of constants",
+    },
+    "tracking/optimise.py": {
+        "columns": "names of columns, of tables.py",
+        "source": "a constant, with a marker",
+        "order": "names of columns, of tables.py",
+    },
+    "tracking/reader.py": {_SUMS: "names, of constants", f"{_TOTAL}{_SUMS}": "names, of constants"},
+    "tracking/views.py": {
+        "name": "a name, quoted",
+        "files": "paths that the ledger names, quoted: a view takes no parameters",
+        "columns": "names of columns, of tables.py, and types",
+        "_name(name)": "a name, quoted",
+        "_name(path.stem)": "the name of a file, quoted",
+        "_text(str(path))": "the path of a file, quoted: a view takes no parameters",
     },
     "upsert.py": {
         "action": "names",
