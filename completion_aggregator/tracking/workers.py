@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
@@ -60,6 +60,7 @@ def _uninterrupted() -> Iterator[None]:
 
     It is for the process that commits, which ends the others.
     """
+    resource_tracker.ensure_running()  # which, if it were started with the process, would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
