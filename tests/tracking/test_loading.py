@@ -284,7 +284,7 @@ BEFORE_CUT = MIXED.index(b"\n" + CUT + b"\n")
 
 @example(cuts=[BEFORE_CUT], name=LOG)
 @example(cuts=[BEFORE_CUT + 1], name=LOG)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, len(MIXED)), max_size=3, unique=True), name=st.sampled_from([LOG, "tracking.log"]))
 def test_a_log_that_grows_comes_to_what_it_is_when_it_is_whole(tmp_path_factory, cuts, name):
     folder = tmp_path_factory.mktemp("growing")
