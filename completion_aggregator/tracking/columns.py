@@ -231,7 +231,7 @@ def _forget(rows: list[tuple[Any, ...]], transform: Transform, tombstones: Tombs
             column[row] = None
         rows[_AT[name]] = tuple(column)
     raw = rows[_AT["raw"]]
-    rows[_AT["raw"]] = tuple(None if text and names_one(text, tombstones.has_name) else text for text in raw)
+    rows[_AT["raw"]] = tuple(None if text and names_one(text, tombstones.has_word) else text for text in raw)
     account = transform.rows.account
     # A form says who is to be made, before anybody is logged in.
     account[:] = [row for row in account if not (row[1] and tombstones.has_name(row[1]))]

@@ -204,6 +204,8 @@ def _rename(staged: Path, target: Path) -> None:
     else:
         staged.rename(target)
     parts.sync(target.parent)
+    if not any(staged.parent.iterdir()):
+        staged.parent.rmdir()
 
 
 def _place(roots: Roots, text: str) -> Path:

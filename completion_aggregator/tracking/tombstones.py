@@ -7,6 +7,8 @@ from urllib.parse import unquote
 
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
 
+#: What ids are keyed under that the platform gives to open responses; ``families.assessment`` has scorers under it.
+ANONYMOUS: Final = "edx-anonymous"
 #: A user name as a platform may have it, in the strict way and in the generous one.
 _NAMES: Final = (re.compile(r"[\w-]+"), re.compile(r"[\w.@+-]+"))
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -30,6 +32,10 @@ class Tombstones:
     def has_name(self, name: str) -> bool:
         """Tell whether whoever bore this name was forgotten."""
         return self._pseudonyms.keyed("username", name) in self._hashes
+
+    def has_word(self, word: str) -> bool:
+        """Tell whether a word of a text is such a name, or the id under which open responses knew somebody."""
+        return self.has_name(word) or self._pseudonyms.keyed(ANONYMOUS, word) in self._hashes
 
     def keyed(self, domain: str, value: str) -> bytes | None:
         """Return the pseudonym of anything, none of whoever was forgotten."""

@@ -195,7 +195,7 @@ class Transform:
 
     def _refuse(self, offset: int, line: bytes, reason: str, length: int | None = None) -> None:
         text = line[:_QUARANTINED_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
-        if self.tombstones and names_one(text, self.tombstones.has_name):
+        if self.tombstones and names_one(text, self.tombstones.has_word):
             text = ""
         self.quarantine.append((offset, len(line) if length is None else length, reason, text))
 

@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "extract",
     "gaps",
     "lookup",
+    "people",
     "refresh",
     "dump",
     "redact",
