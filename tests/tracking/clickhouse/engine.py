@@ -39,7 +39,7 @@ class Engine:
         python = Path(os.environ.get("COMPLETION_AGGREGATOR_CHDB") or REPOSITORY / ".venv-chdb" / "bin" / "python")
         if not python.exists():
             skip_unless_required(NEEDED, "CI_REQUIRE_CHDB")
-        command = [python, self._script, str(self.port), self._folder]
+        command = [str(each) for each in (python, self._script, self.port, self._folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         begun = time.monotonic()
         while not self._answers():
