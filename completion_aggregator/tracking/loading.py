@@ -11,7 +11,7 @@ from typing import Final
 from completion_aggregator import __version__
 from completion_aggregator.tracking import parts, replacement, tables
 from completion_aggregator.tracking.clerk import Advance, Clerk, Summary
-from completion_aggregator.tracking.destination import Destination, Folders
+from completion_aggregator.tracking.destination import Destination, Folders, require_here
 from completion_aggregator.tracking.ledger import Ledger, Run
 from completion_aggregator.tracking.load import Settings
 from completion_aggregator.tracking.reading import Reader, Task
@@ -63,7 +63,7 @@ def load(
     destination = destination or Folders(store.roots)
     with store.writing() as ledger:
         destination.prepare(ledger)
-        sweep(store, ledger)
+        _sweep(store, ledger)
         settings = replace(settings, tombstones=ledger.tombstones())
         planned = plan(ledger, sources, now=datetime.now(UTC))
         run = Run(uuid.uuid4().hex, __version__, settings.keys.key_id)
@@ -79,7 +79,15 @@ def load(
 
 
 def sweep(store: Store, ledger: Ledger) -> int:
-    """Finish what was killed, remove what is due and parts that were never committed; return how many of those."""
+    """Finish what was killed, remove what is due and parts that were never committed; return how many of those.
+
+    Raises TrackingError for a store that has its rows elsewhere: what waits there is on its way, loads finish it.
+    """
+    require_here(ledger)
+    return _sweep(store, ledger)
+
+
+def _sweep(store: Store, ledger: Ledger) -> int:
     waiting = replacement.settle(store, ledger)
     names = list(tables.TABLES)
     known = {part.path for name in names for part in ledger.parts(name)} | waiting

@@ -300,6 +300,11 @@ def test_a_store_begun_there_is_loaded_there_and_nowhere_else(engine, target, tm
         "",
         f"Error: the tables of this store are in {target}: ask there, or name another store\n",
     )
+    # Nothing there would change, though these would say that it had.
+    for words in (["store", "optimise"], ["people", "forget", "alice", "--yes"]):
+        status, out, err = command(*words, "--store", folder)
+        assert (status, out) == (1, "")
+        assert err == f"Error: the tables of this store are in {target}: ask there, or name another store\n"
 
 
 def test_a_database_with_another_store_in_it_is_refused(target, store, tmp_path):
