@@ -35,9 +35,9 @@ def test_machines_are_told_all_counts(store, tmp_path):
 
 
 def test_a_dry_run_says_what_is_new_changed_and_known(store, tmp_path):
-    known, changed = put(tmp_path / "a" / LOG, lines(2)), put(tmp_path / "b.log", lines(1), settled=False)
+    known, changed = put(tmp_path / "a" / LOG, lines(2)), put(tmp_path / "b.log", lines(1, first=50), settled=False)
     run("load", known, changed, "--store", store.folder)
-    changed.write_bytes(lines(3))
+    changed.write_bytes(lines(3, first=50))
     new = put(tmp_path / "c.log", lines(4))
     told = run("load", known, changed, new, "--dry-run", "--store", store.folder)
     sizes = [(len(lines(3)), changed), (len(lines(4)), new)]
