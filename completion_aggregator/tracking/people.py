@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from completion_aggregator.tracking.cells import neutral_row
+from completion_aggregator.tracking.destination import require_here
 from completion_aggregator.tracking.errors import TrackingError
 from completion_aggregator.tracking.ledger import Ledger
 from completion_aggregator.tracking.replacement import engine, files
@@ -87,6 +88,7 @@ class Directory:
 def directory(store: Store, what: str) -> Iterator[Directory]:
     """Provide everybody; *what* goes to the access log, and names nobody."""
     with store.reading() as ledger, engine(store, "people") as connection:
+        require_here(ledger)
         log_access(store, what)
         yield Directory(connection, store, ledger)
 

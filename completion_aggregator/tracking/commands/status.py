@@ -2,10 +2,11 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
+from completion_aggregator.tracking.destination import TARGET
 from completion_aggregator.tracking.ledger import COUNTS, Ledger, as_json
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def status(ledger: Ledger, *, fields: int = 0) -> dict[str, Any]:
     totals = as_json(ledger.rows(_TOTALS))[0] | as_json(ledger.rows(_RANGE))[0]
     return totals | {
         "files": as_json(ledger.rows(_SOURCES)),
+        "target": ledger.note(TARGET),
         "tables": as_json(ledger.rows(_PARTS)),
         "fields": as_json(ledger.rows(_FIELDS, fields)),
     }
@@ -73,8 +75,7 @@ def _lines(found: dict[str, Any], *, with_sources: bool) -> Sequence[str]:
         f"events from {found['earliest']} to {found['latest']}",
         counts,
         "",
-        f"{'table':<16}{'rows':>16}{'bytes':>16}{'parts':>8}",
-        *(f"{each['name']:<16}{each['rows']:>16,}{each['bytes']:>16,}{each['parts']:>8,}" for each in found["tables"]),
+        *([f"the tables are in {found['target']}"] if found["target"] else _table_lines(found["tables"])),
     ]
     if with_sources:
         lines += ["", *(_source_line(each) for each in found["files"])]
@@ -84,6 +85,12 @@ def _lines(found: dict[str, Any], *, with_sources: bool) -> Sequence[str]:
             *(f"{each['count']:>10,}  {each['name']}  {each['path']} ({each['type']})" for each in found["fields"]),
         ]
     return lines
+
+
+def _table_lines(found: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield f"{'table':<16}{'rows':>16}{'bytes':>16}{'parts':>8}"
+    for each in found:
+        yield f"{each['name']:<16}{each['rows']:>16,}{each['bytes']:>16,}{each['parts']:>8,}"
 
 
 def _source_line(each: dict[str, Any]) -> str:

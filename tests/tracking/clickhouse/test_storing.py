@@ -300,8 +300,10 @@ def test_a_store_begun_there_is_loaded_there_and_nowhere_else(engine, target, tm
         "",
         f"Error: the tables of this store are in {target}: ask there, or name another store\n",
     )
-    # Nothing there would change, though these would say that it had.
-    for words in (["store", "optimise"], ["people", "forget", "alice", "--yes"]):
+    status, out, _ = command("status", "--store", folder)
+    assert (status, out.splitlines()[-1]) == (0, f"the tables are in {target}")
+    # These would find nothing, and say so, or that they had changed it.
+    for words in (["store", "optimise"], ["people", "forget", "alice", "--yes"], ["people", "list", "--course", "*"]):
         status, out, err = command(*words, "--store", folder)
         assert (status, out) == (1, "")
         assert err == f"Error: the tables of this store are in {target}: ask there, or name another store\n"
