@@ -14,7 +14,7 @@ help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | column -t -s '|' 2>/dev/null || grep '## ' Makefile
 
 demo: ## Import a course, let 1,000 learners work in it, compute and print everybody's completion.
-	@$(BOOTSTRAP) standalone
+	@$(BOOTSTRAP) $(if $(findstring --from-logs,$(ARGS)),tracking,standalone)
 	@$(BIN)/completion-aggregator demo $(ARGS)
 
 serve: ## Serve the site on http://127.0.0.1:8000/, and keep progress current beside it.

@@ -1,7 +1,7 @@
 """Make the virtual environment of this checkout, or bring it up to date: ``python3 scripts/bootstrap.py SET...``.
 
-A set is a lock of ``requirements/``: standalone, test, dev, docs, mysql, xapi, peer, clickhouse-test, audit. Needs
-Python 3.11+ and no more; uses uv where it is installed. ``VENV`` names the folder, ``PYTHON`` the interpreter;
+A set is a lock of ``requirements/``: standalone, tracking, test, dev, docs, mysql, xapi, peer, clickhouse-test, audit.
+Needs Python 3.11+ and no more; uses uv where it is installed. ``VENV`` names the folder, ``PYTHON`` the interpreter;
 ``VENV_READY`` says that something else, such as tox, made it. Done already: returns at once.
 """
 
@@ -26,9 +26,10 @@ CANDIDATES = ("python3.13", "python3.12", "python3.11", "python3", sys.executabl
 # A set and those that it contains, with the same versions.
 CONTAINS = {
     "standalone": (),
-    "test": ("standalone",),
+    "tracking": ("standalone",),
+    "test": ("standalone", "tracking"),
     "docs": (),
-    "dev": ("test", "standalone", "docs"),
+    "dev": ("test", "standalone", "tracking", "docs"),
     "mysql": (),
     "xapi": (),
     "peer": (),

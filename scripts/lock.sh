@@ -14,6 +14,7 @@ lock() {
 lock dev "$@" base.in dev.in docs.in build.in
 lock base --constraint dev.txt base.in build.in
 lock standalone --constraint dev.txt base.in standalone.in build.in
+lock tracking --constraint dev.txt base.in standalone.in tracking.in build.in
 lock test --constraint dev.txt base.in test.in build.in
 lock docs --constraint dev.txt docs.in
 lock mysql --constraint dev.txt mysql.in
