@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from completion_aggregator.tracking import tables, views
+from completion_aggregator.tracking.commands import tree
 from completion_aggregator.tracking.refresh.tables import REFRESHED
 from tests.docs.desk import REPOSITORY, lay_out_desk, run, surroundings
 from tests.docs.pages import all_pages, differences, fences, script
@@ -18,6 +20,13 @@ from tests.tracking.clickhouse.engine import Engine
 from tests.tracking.servers import bucket, s3_server
 
 TABLES_PAGE = REPOSITORY / "docs" / "reference" / "tracking-tables.md"
+MOVE_PAGE = REPOSITORY / "docs" / "how-to" / "move-from-json-to-relation.md"
+#: Commands with what they are given, in the right column of the page's first table.
+COMMANDS = [
+    found[1]
+    for row in MOVE_PAGE.read_text().partition("## What differs")[0].splitlines()
+    for found in re.finditer(rf"`((?:{'|'.join(tree.COMMANDS)}) [^`]*)`", row.rpartition("` |")[2] or row)
+]
 LEDGER = ("load", "source", "field")
 #: Stands above a block that is run here, and nowhere else; what follows the semicolon is what the block is besides.
 NEEDS_LOGS = re.compile(r"<!-- not run: needs logs(?:; (?P<else>.*?))? -->\n")
@@ -61,6 +70,17 @@ def test_the_page_has_the_columns_that_the_ledger_shows(name, tmp_path):
     with views.connected(new_store(tmp_path)) as connection:
         shown = [row[0] for row in connection.execute(f"DESCRIBE {name}").fetchall()]
     assert sorted(told) == sorted(shown)
+
+
+def test_the_page_of_commands_names_each_command_of_tracking_and_no_other():
+    page = (REPOSITORY / "docs" / "reference" / "commands.md").read_text()
+    assert {found[1] for found in re.finditer(r"^\| `tracking (\w+)", page, re.MULTILINE)} == set(tree.COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_that_replace_old_scripts_exist(command: str):
+    wanted = re.sub(r"\[|\]|\.\.\.", "", command).replace(" DAY", " 2024-02-01").replace(" N", " 1")
+    tree.build("tracking").parse_args(shlex.split(wanted))
 
 
 @pytest.fixture(scope="module")
