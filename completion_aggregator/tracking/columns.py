@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from completion_aggregator.tracking import tables
 from completion_aggregator.tracking.tables import Kind, Table
-from completion_aggregator.tracking.tombstones import Tombstones, names_one
+from completion_aggregator.tracking.tombstones import Tombstones
 from completion_aggregator.tracking.transform import EVENT_ROW, Transform, with_time
 
 Days = npt.NDArray[np.int32]
@@ -230,8 +230,7 @@ def _forget(rows: list[tuple[Any, ...]], transform: Transform, tombstones: Tombs
         for row in transform.forgotten:
             column[row] = None
         rows[_AT[name]] = tuple(column)
-    raw = rows[_AT["raw"]]
-    rows[_AT["raw"]] = tuple(None if text and names_one(text, tombstones.has_word) else text for text in raw)
+    rows[_AT["raw"]] = tuple(None if text and tombstones.named_in(text) else text for text in rows[_AT["raw"]])
     account = transform.rows.account
     # A form says who is to be made, before anybody is logged in.
     account[:] = [row for row in account if not (row[1] and tombstones.has_name(row[1]))]

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from completion_aggregator.tracking import loading, people, scrub, tables
 from completion_aggregator.tracking.columns import DAY
+from completion_aggregator.tracking.engine import engine
 from completion_aggregator.tracking.identity import Identity, identify
 from completion_aggregator.tracking.ledger import Ledger, Part
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
-from completion_aggregator.tracking.replacement import AT_ONCE, GROUP_ROWS, Replacement, engine, files, settle
+from completion_aggregator.tracking.replacement import AT_ONCE, BATCH_ROWS, Replacement, files, settle
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.tombstones import ANONYMOUS, names_one
 
@@ -89,6 +90,8 @@ class _Meant:
         self.scorers = {pseudonyms.keyed(ANONYMOUS, each) for each in anonymous_ids}
         #: What texts must not hold, in small letters.
         self._words = identity.names | set(anonymous_ids)
+        #: How they may be written; looking for these is faster than taking texts apart.
+        self._forms = sorted({form for each in self._words for form in (each, *scrub.variants(each))})
         self._persons = pa.array(sorted(self.hashes), pa.binary(16))
         self._names = _as_written(connection, identity.names)
         self._fill("person", pa.table({"person": pa.ExtensionArray.from_storage(pa.uuid(), self._persons)}))
@@ -164,7 +167,7 @@ class _Meant:
     def _saying(self, name: str, column: str, sql: str) -> list[Part]:
         """Return the parts in whose texts somebody is named."""
         stored = self._ledger.parts(name)
-        forms = sorted({form for each in self._words for form in (each, *scrub.variants(each))})
+        forms = self._forms
         if not stored or not forms:
             return []
         paths = files(self._store, stored)
@@ -174,11 +177,16 @@ class _Meant:
         return [part for part, path in zip(stored, paths, strict=True) if path in found]
 
     def _is_said(self, path: str, column: str) -> bool:
-        batches = pq.ParquetFile(path).iter_batches(GROUP_ROWS, columns=[column])
+        batches = pq.ParquetFile(path).iter_batches(BATCH_ROWS, columns=[column])
         return any(self._names_one(text) for batch in batches for text in batch[column].to_pylist())
 
     def _names_one(self, text: str | None) -> bool:
-        return text is not None and names_one(text, lambda word: word.lower() in self._words)
+        if text is None:
+            return False
+        low = text.lower()
+        if not any(form in low for form in self._forms):
+            return False
+        return names_one(text, lambda word: word.lower() in self._words)
 
     def _is_event(self, batch: pa.RecordBatch) -> pa.Array:
         return pc.is_in(_plain(batch["event_id"]), value_set=self.events)
@@ -197,7 +205,7 @@ class _Meant:
         return found if items is None else pc.or_(found, _is_in(batch, "item", items))
 
     def _is_among(self, path: Path, is_meant: Callable[[pa.RecordBatch], pa.Array]) -> bool:
-        return any(pc.any(is_meant(batch)).as_py() for batch in pq.ParquetFile(path).iter_batches(GROUP_ROWS))
+        return any(pc.any(is_meant(batch)).as_py() for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS))
 
     def _blanked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         theirs = self._is_event(batch)
@@ -220,6 +228,8 @@ class _Meant:
         return self._silent(batch, "line", "")
 
     def _silent(self, batch: pa.RecordBatch, name: str, instead: str | None) -> pa.RecordBatch:
+        if batch[name].null_count == batch.num_rows:
+            return batch
         kept = [instead if self._names_one(text) else text for text in batch[name].to_pylist()]
         return batch.set_column(
             batch.schema.get_field_index(name), batch.schema.field(name), pa.array(kept, pa.string())
@@ -227,7 +237,7 @@ class _Meant:
 
 
 def _changed(file: Path, change: _Change) -> Iterator[pa.RecordBatch]:
-    for batch in pq.ParquetFile(file).iter_batches(GROUP_ROWS):
+    for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS):
         yield change(batch)
 
 

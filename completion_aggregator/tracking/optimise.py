@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from completion_aggregator.tracking import loading, tables
 from completion_aggregator.tracking.columns import DAY
+from completion_aggregator.tracking.engine import engine
 from completion_aggregator.tracking.ledger import Ledger, Part
-from completion_aggregator.tracking.replacement import GROUP_ROWS, Replacement, engine, files
+from completion_aggregator.tracking.replacement import BATCH_ROWS, Replacement, files
 from completion_aggregator.tracking.store import Store
 
 #: Whoever opened the parts a moment before may read them for so long.
@@ -115,7 +116,7 @@ class _Joined:
         sql = (
             self._sorted(_names(step.name)) if step.name != "person" else _PERSON if self._is_whole else _MERGED_PERSON
         )
-        yield from self.connection.sql(sql, params=[files(self._store, step.old)]).to_arrow_reader(GROUP_ROWS)
+        yield from self.connection.sql(sql, params=[files(self._store, step.old)]).to_arrow_reader(BATCH_ROWS)
 
     def _sorted(self, names: list[str]) -> str:
         # Rows of an event stand in one file, in their order.

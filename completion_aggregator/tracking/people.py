@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from completion_aggregator.tracking.cells import neutral_row
 from completion_aggregator.tracking.destination import require_here
+from completion_aggregator.tracking.engine import engine
 from completion_aggregator.tracking.errors import TrackingError
 from completion_aggregator.tracking.ledger import Ledger
-from completion_aggregator.tracking.replacement import engine, files
+from completion_aggregator.tracking.replacement import files
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.views import log_access
 

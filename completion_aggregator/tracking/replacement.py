@@ -6,12 +6,10 @@ Killed before that transaction, nothing has happened; killed after it, the next 
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,10 +21,10 @@ from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.tables import TABLES
 
 AT_ONCE: Final = timedelta(0)
-#: Memory for sorting; what does not fit is spilled to the private folder.
-MEMORY: Final = "512MB"
-#: Rows that are in memory at a time, and in a group of a file.
-GROUP_ROWS: Final = 131_072
+#: Rows that are read at a time.
+BATCH_ROWS: Final = 16_384
+#: A group of a file has as many rows, or as many bytes in memory.
+_GROUP_ROWS, _GROUP_BYTES = 131_072, 64 << 20
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 
 
@@ -129,20 +127,6 @@ def settle(store: Store, ledger: Ledger, *, now: datetime | None = None) -> set[
     return {row["path"] for row in ledger.rows("SELECT path FROM superseded")}
 
 
-@contextmanager
-def engine(store: Store, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Provide DuckDB that keeps within its memory."""
-    spill = store.private_folder / INCOMING / f"{purpose}-spill-{secrets.token_hex(4)}"
-    connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(spill)})
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET arrow_lossless_conversion = true")
-        yield connection
-    finally:
-        connection.close()
-        shutil.rmtree(spill, ignore_errors=True)
-
-
 def files(store: Store, stored: Iterable[Part]) -> list[str]:
     """Return the files of parts."""
     return [str(store.roots.of(part.name) / part.path) for part in stored]
@@ -176,16 +160,17 @@ def _pieces(rows: Iterable[pa.RecordBatch], most: int) -> Iterator[Iterator[pa.R
 
 
 def _write(writer: pq.ParquetWriter, rows: Iterable[pa.RecordBatch]) -> int:
-    count = held = 0
+    count = held = size = 0
     waiting: list[pa.RecordBatch] = []
     with writer:
         for batch in rows:
             waiting.append(batch)
             held += batch.num_rows
+            size += batch.nbytes
             count += batch.num_rows
-            if held >= GROUP_ROWS:
+            if held >= _GROUP_ROWS or size >= _GROUP_BYTES:
                 _write_group(writer, waiting)
-                waiting, held = [], 0
+                waiting, held, size = [], 0, 0
         if held:
             _write_group(writer, waiting)
     return count

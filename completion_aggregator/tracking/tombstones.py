@@ -1,7 +1,7 @@
 """Whom nobody is to recognise any more: known by the hash of number and name alone."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
@@ -9,32 +9,45 @@ from completion_aggregator.tracking.pseudonyms import Pseudonyms
 
 #: What ids are keyed under that the platform gives to open responses; ``families.assessment`` has scorers under it.
 ANONYMOUS: Final = "edx-anonymous"
-#: A user name as a platform may have it, in the strict way and in the generous one.
-_NAMES: Final = (re.compile(r"[\w-]+"), re.compile(r"[\w.@+-]+"))
+#: A user name as a platform may have it in the generous way; parted at these signs, in the strict one.
+_NAME: Final = re.compile(r"[\w.@+-]+")
+_PARTED: Final = re.compile(r"[.@+]+")
+#: Words that are remembered to be nobody's.
+_REMEMBERED: Final = 200_000
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 class Tombstones:
     """The pseudonyms of those who were forgotten."""
 
-    __slots__ = ("_hashes", "_pseudonyms")
+    __slots__ = ("_harmless", "_hashes", "_pseudonyms")
 
     def __init__(self, hashes: frozenset[bytes], pseudonyms: Pseudonyms) -> None:
         self._hashes, self._pseudonyms = hashes, pseudonyms
+        self._harmless: set[str] = set()
 
     def __bool__(self) -> bool:
         return bool(self._hashes)
 
     def cover(self, person: bytes | None, username: str) -> bool:
         """Tell whether somebody was forgotten, under this number or this name."""
-        return person in self._hashes or (bool(username) and self.has_name(username))
+        return person in self._hashes or self.has_name(username)
 
     def has_name(self, name: str) -> bool:
         """Tell whether whoever bore this name was forgotten."""
-        return self._pseudonyms.keyed("username", name) in self._hashes
+        return bool(name) and self._pseudonyms.keyed("username", name) in self._hashes
 
-    def has_word(self, word: str) -> bool:
-        """Tell whether a word of a text is such a name, or the id under which open responses knew somebody."""
+    def named_in(self, text: str) -> bool:
+        """Tell whether *text* has such a name, or the id under which open responses knew somebody."""
+        new = _words(text) - self._harmless
+        if _has_one(new, self._has_word):
+            return True
+        if len(self._harmless) > _REMEMBERED:
+            self._harmless.clear()
+        self._harmless |= new
+        return False
+
+    def _has_word(self, word: str) -> bool:
         return self.has_name(word) or self._pseudonyms.keyed(ANONYMOUS, word) in self._hashes
 
     def keyed(self, domain: str, value: str) -> bytes | None:
@@ -45,15 +58,18 @@ class Tombstones:
 
 def names_one(text: str, is_meant: Callable[[str], bool]) -> bool:
     """Tell whether a word of *text* is the name of somebody who is meant; escapes of JSON and addresses are read."""
-    return any(is_meant(word) for word in set(_words(text)))
+    return _has_one(_words(text), is_meant)
 
 
-def _words(text: str) -> Iterator[str]:
-    forms = {text}
+def _words(text: str) -> set[str]:
+    found = set(_NAME.findall(text))
     if "\\u" in text:
-        forms.add(_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text))
+        text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+        found.update(_NAME.findall(text))
     if "%" in text:
-        forms |= {unquote(form) for form in forms}
-    for form in forms:
-        for pattern in _NAMES:
-            yield from pattern.findall(form)
+        found.update(_NAME.findall(unquote(text)))
+    return found
+
+
+def _has_one(words: set[str], is_meant: Callable[[str], bool]) -> bool:
+    return any(is_meant(part) for word in words for part in (word, *_PARTED.split(word)))

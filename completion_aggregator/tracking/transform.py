@@ -18,7 +18,7 @@ from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.envelope import Line
 from completion_aggregator.tracking.families.url import is_of_platform, kind_of
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
-from completion_aggregator.tracking.tombstones import Tombstones, names_one
+from completion_aggregator.tracking.tombstones import Tombstones
 
 _COURSE: Final = re.compile(r"/courses/(course-v1:[^/?#+]+\+[^/?#+]+\+[^/?#+]+|[^/?#+]+/[^/?#+]+/[^/?#+]+)(?:[/?#]|$)")
 _UTC_TEXT_LENGTH: Final = len("2024-02-01T00:00:02.834966+00:00")
@@ -195,7 +195,7 @@ class Transform:
 
     def _refuse(self, offset: int, line: bytes, reason: str, length: int | None = None) -> None:
         text = line[:_QUARANTINED_BYTES].decode("utf-8", "backslashreplace").replace("\0", "\\0")
-        if self.tombstones and names_one(text, self.tombstones.has_word):
+        if self.tombstones and self.tombstones.named_in(text):
             text = ""
         self.quarantine.append((offset, len(line) if length is None else length, reason, text))
 
