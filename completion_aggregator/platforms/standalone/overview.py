@@ -18,7 +18,7 @@ GROUPS: Final = {
     ),
     "Stand beside an LMS": ("consume_events", "event_bus_status", "reconcile_from_lms"),
     "Get answers out": ("export_progress", "serve"),
-    "Read tracking logs": ("tracking",),
+    "Read tracking logs": ("tracking", "follow_logs"),
     "Look after the site": (
         "migrate",
         "createsuperuser",

@@ -16,6 +16,7 @@ from completion_aggregator.aggregation import api as aggregation
 from completion_aggregator.aggregation.models import StaleCompletion
 from completion_aggregator.platforms.standalone.logs import following
 from completion_aggregator.platforms.standalone.logs.following import FollowedElsewhere, Following, mark_of
+from completion_aggregator.platforms.standalone.management.commands import follow_logs
 from completion_aggregator.platforms.standalone.models import LogPosition
 from completion_aggregator.tracking import api as tracking
 from completion_aggregator.tracking.store import Store
@@ -295,3 +296,31 @@ def test_the_help_teaches(capsys):
     out = capsys.readouterr().out
     for each in ("tracking load", "--from-start", "run_aggregator_service", "exit status: 0 all taken"):
         assert each in out
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_loop_takes_what_comes_and_ends_when_it_is_told_to(filled, tmp_path, monkeypatch, capsys):
+    class_of_two()
+    handlers = {}
+    monkeypatch.setattr(signal, "signal", handlers.setdefault)
+    turns = []
+
+    def reached(point):
+        turns.append(point)
+        if turns.count("batch committed") == 2:
+            handlers[signal.SIGTERM]()
+
+    def come(store):
+        if len(turns) == 3:
+            loaded(store, tmp_path, "more", told("ana", "b00", 1.0, second=9))
+        return mark_of(store)
+
+    monkeypatch.setattr(following, "reached", reached)
+    monkeypatch.setattr(follow_logs, "mark_of", come)
+    status, out, err = run(filled, capsys, "--loop", "0.01")
+    assert (status, err) == (0, "")
+    assert [line.partition(" (")[0] for line in out.splitlines()] == [
+        "Completions: 80 rows, 80 written",
+        "Completions: 1 rows, 1 written",
+    ]
+    assert facts() == all_facts() | {("ana", usage("html", "b00")): 1.0}

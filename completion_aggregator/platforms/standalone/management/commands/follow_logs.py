@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import sys
 import time
 from argparse import RawDescriptionHelpFormatter
@@ -16,7 +17,6 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from completion_aggregator.arguments import pause
 from completion_aggregator.exceptions import CompletionAggregatorError
-from completion_aggregator.management.stopping import stopped_by_signals
 from completion_aggregator.meter import meter
 from completion_aggregator.platforms.standalone.logs.following import Following, Mark, mark_of, waiting
 from completion_aggregator.tracking import api as tracking
@@ -79,12 +79,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run once, or in a loop until a signal asks to stop; the batch at work is always finished."""
         stop = Event()
-        from_start = options["from_start"]
-        with stopped_by_signals(stop):
-            refused = self._turn(options, stop, from_start=from_start)
-            while options["loop"] is not None and not stop.wait(options["loop"]):
-                close_old_connections()
-                self._turn(options, stop, from_start=False)
+        if options["loop"] is not None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stop.set())
+        refused = self._turn(options, stop, from_start=options["from_start"])
+        while options["loop"] is not None and not stop.wait(options["loop"]):
+            close_old_connections()
+            self._turn(options, stop, from_start=False)
         if refused and options["loop"] is None:
             raise SystemExit(SOME_REFUSED)
 
