@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from completion.models import BlockCompletion
@@ -243,6 +244,7 @@ KILLED = """
 import os, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 import django
 django.setup()
 from django.db import connections
@@ -301,9 +303,9 @@ def test_the_help_teaches(capsys):
 @pytest.mark.django_db(transaction=True)
 def test_a_loop_takes_what_comes_and_ends_when_it_is_told_to(filled, tmp_path, monkeypatch, capsys):
     class_of_two()
-    handlers = {}
+    handlers: dict[int, Any] = {}
     monkeypatch.setattr(signal, "signal", handlers.setdefault)
-    turns = []
+    turns: list[str] = []
 
     def reached(point):
         turns.append(point)
