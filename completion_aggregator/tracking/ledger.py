@@ -321,7 +321,8 @@ def _commit_source(db: sqlite3.Connection, load: int, each: Progress) -> None:
     db.execute(
         "INSERT INTO source VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (source) DO UPDATE SET length = max(length, excluded.length),"
-        " digest = CASE WHEN excluded.length >= length THEN excluded.digest ELSE digest END, damage = excluded.damage, load = excluded.load,"
+        " digest = CASE WHEN excluded.length >= length THEN excluded.digest ELSE digest END,"
+        " damage = excluded.damage, load = excluded.load,"
         " log_day = coalesce(log_day, excluded.log_day),"
         " first = coalesce(min(first, excluded.first), first, excluded.first),"
         " last = coalesce(max(last, excluded.last), last, excluded.last), bytes = bytes + excluded.bytes,"

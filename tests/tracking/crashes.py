@@ -24,9 +24,9 @@ def killed_at(point: str, nth: int, work: Callable[..., object], *values: object
 def _until(point: str, nth: int, work: Callable[..., object], values: tuple[object, ...]) -> None:
     count = 0
 
-    def reached(here: str) -> None:
+    def reached(point: str, wanted: str = point) -> None:
         nonlocal count
-        count += here == point
+        count += point == wanted
         if count == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -13,7 +13,6 @@ from django.db.migrations.executor import MigrationExecutor
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.platforms.standalone.database import DEFAULT_NAME, SQLITE, shown
 
-
 #: Commands whose tables are not in the site's database.
 _APART: Final = frozenset({"tracking"})
 

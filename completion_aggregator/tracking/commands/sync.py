@@ -58,7 +58,7 @@ def register(commands: "Subparsers") -> None:
 
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Fetch, load, and say what came of both."""
-    folder = options.to or opened_store(options).folder / "logs"
+    folder = options.to or opened_store(options).private_folder / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder) as is_alone:
         if not is_alone:

@@ -78,6 +78,7 @@ def test_forget_asks_for_a_yes_and_says_what_it_did(loaded):
 
 def test_without_a_store_or_with_other_keys_the_remedy_is_said(loaded):
     loaded.keys_path.unlink()
-    assert "There are no keys at" in run(loaded, "list", "--course", "*")[2]
+    assert run(loaded, "list", "--course", "*")[0] == 0
+    assert "There are no keys at" in run(loaded, "forget", "alice", "--yes")[2]
     (loaded.folder / "ledger.sqlite").unlink()
     assert "bring it back from a backup" in run(loaded, "translate", "alice")[2]

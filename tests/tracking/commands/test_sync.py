@@ -40,7 +40,7 @@ def told(text: str) -> Any:
 
 
 def test_what_is_new_is_fetched_and_loaded_and_only_once(store: Store, there: Path):
-    logs = store.folder / "logs"
+    logs = store.private_folder / "logs"
     status, out, err = ran(store, there)
     first, second = out.splitlines()
     size = sum(path.stat().st_size for path in there.iterdir())
@@ -79,7 +79,7 @@ def test_a_dry_run_does_neither(store: Store, there: Path):
 
 
 def test_a_second_run_at_the_same_time_leaves_it_to_the_first(store: Store, there: Path):
-    logs = store.folder / "logs"
+    logs = store.private_folder / "logs"
     logs.mkdir()
     with (logs / ".sync.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -103,7 +103,7 @@ def test_a_store_that_somebody_writes_into_is_loaded_next_time(store: Store, the
 
 
 def test_what_was_fetched_before_is_loaded_also_when_the_source_is_gone(store: Store, there: Path, tmp_path: Path):
-    put(store.folder / "logs" / "tracking.log-20240204", lines(3, first=50))
+    put(store.private_folder / "logs" / "tracking.log-20240204", lines(3, first=50))
     status, out, err = ran(store, tmp_path / "nowhere", "--quiet")
     assert (status, out) == (1, "")
     assert err.startswith("Error: ")
@@ -118,7 +118,7 @@ def test_a_log_that_is_damaged_is_told_even_if_it_is_to_be_quiet(store: Store, t
     put(there / "tracking.log-20240205.gz", packed(lines(3, first=90))[:-9])
     status, out, err = ran(store, there, "--quiet")
     assert (status, out) == (0, "")
-    assert err.startswith(f"  damaged: {store.folder}/logs/tracking.log-20240205.gz: gzip")
+    assert err.startswith(f"  damaged: {store.private_folder}/logs/tracking.log-20240205.gz: gzip")
     assert api.status(store).events > 8
 
 
