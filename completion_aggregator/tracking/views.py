@@ -88,7 +88,8 @@ def log_access(store: Store, what: str) -> None:
 
 _EVENT: Final = """
 CREATE OR REPLACE VIEW event AS
-SELECT e.* EXCLUDE (load, extra), CAST(e.time AT TIME ZONE 'UTC' AS DATE) AS day, coalesce(c.copies, 0) AS copies, e.load, e.extra
+SELECT e.* EXCLUDE (load, extra), CAST(e.time AT TIME ZONE 'UTC' AS DATE) AS day, coalesce(c.copies, 0) AS copies,
+    e.load, e.extra
 FROM _event AS e LEFT JOIN (SELECT event_id, count(*) AS copies FROM copy GROUP BY event_id) AS c USING (event_id)
 """
 

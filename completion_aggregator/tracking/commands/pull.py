@@ -33,7 +33,7 @@ def register(commands: "Subparsers") -> None:
     """Add ``pull``."""
     parser = add_parser(commands, "pull", "copy new and changed logs from elsewhere", _EPILOG)
     parser.add_argument("source", metavar="SOURCE", help="where the logs are")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="where the copies go (default: logs in the private folder)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where the copies go (default: the private folder)")
     parser.add_argument("--limit", type=_count, metavar="N", help="fetch at most N files, oldest first")
     parser.add_argument("--dry-run", action="store_true", help="only say what is new, changed, known")
     parser.add_argument("--pattern", metavar="GLOB", help="which files are logs: of their names, or with a / of paths")

@@ -41,7 +41,7 @@ def register(commands: "Subparsers") -> None:
     """Add ``sync``."""
     parser = add_parser(commands, "sync", "fetch new logs and load them, safe to run from cron", _EPILOG)
     parser.add_argument("source", metavar="SOURCE", help="where the logs are, as for pull")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="where the copies go (default: logs in the private folder)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where the copies go (default: the private folder)")
     parser.add_argument("--limit", type=_count, metavar="N", help="fetch at most N files, oldest first")
     parser.add_argument("--pattern", metavar="GLOB", help="which files are logs: of their names, or with a / of paths")
     parser.add_argument("--endpoint", metavar="URL", help="address of a store that speaks S3 but is not Amazon's")
