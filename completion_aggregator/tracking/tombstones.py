@@ -65,6 +65,8 @@ def _words(text: str) -> set[str]:
     found = set(_NAME.findall(text))
     if "\\u" in text:
         text = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+        # Halves of a pair become one letter.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         found.update(_NAME.findall(text))
     if "%" in text:
         found.update(_NAME.findall(unquote(text)))
