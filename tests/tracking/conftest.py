@@ -1,6 +1,7 @@
 """A store, and logs as a site with damage in them would have."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,24 @@ import pytest
 
 from completion_aggregator.tracking.store import Store
 from tests.tracking.builders import new_store
+
+HERE = Path(__file__).parent
+DATABASES = {"db", "transactional_db", "django_db_setup", "needs_server", "vendor"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run once what asks no database of the site: on a server, only what does."""
+    if not os.environ.get("TEST_DATABASE_URL"):
+        return
+    elsewhere = [item for item in items if HERE in item.path.parents and not _asks_database(item)]
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in set(elsewhere)]
+
+
+def _asks_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return any(item.iter_markers("django_db")) or any(item.iter_markers("services")) or bool(fixtures & DATABASES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from completion_aggregator.tracking.errors import DamagedStore, StoreInUse
+from completion_aggregator.tracking.parts import INCOMING
 from tests.tracking.builders import (
     LOG,
     contents_of,
@@ -134,8 +135,12 @@ def until(claim, seconds=20):
 def slow_logs(tmp_path):
     """Return logs that two processes are busy with for some seconds."""
     for number in range(4):
-        put(tmp_path / "slow" / f"{number}.log", lines(15_000, first=15_000 * number))
+        put(tmp_path / "slow" / f"{number}.log", lines(15_000, first=15_000 * number) * 3)
     return tmp_path / "slow"
+
+
+def is_loading(store):
+    return any((store.folder / INCOMING).glob("*"))
 
 
 @pytest.fixture
@@ -149,7 +154,7 @@ def busy_logs(tmp_path):
 def test_a_worker_that_is_killed_ends_the_run_with_a_message(store, busy_logs):
     process = started(store, busy_logs, workers=2)
     workers = until(lambda: (found := children_of(process.pid))[1:] and found)
-    time.sleep(0.9)
+    until(lambda: is_loading(store))
     os.kill(workers[0], signal.SIGKILL)
     status, _, err = ended(process)
     assert status == 1
@@ -162,16 +167,16 @@ def test_a_worker_that_is_killed_ends_the_run_with_a_message(store, busy_logs):
 def test_workers_end_when_nobody_commits_any_more(store, busy_logs):
     process = started(store, busy_logs, workers=2)
     workers = until(lambda: (found := children_of(process.pid))[1:] and found)
-    time.sleep(0.9)
+    until(lambda: is_loading(store))
     process.kill()
     _, _, err = ended(process)
     assert err == ""
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.1])
+@pytest.mark.parametrize("when", ["at once", "while it loads"])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_interrupt_ends_a_load_with_a_message_and_130(store, slow_logs, workers, seconds):
+def test_an_interrupt_ends_a_load_with_a_message_and_130(store, slow_logs, workers, when):
     command = [
         Path(sys.executable).with_name("completion-aggregator"),
         "tracking",
@@ -190,7 +195,8 @@ def test_an_interrupt_ends_a_load_with_a_message_and_130(store, slow_logs, worke
         start_new_session=True,
     )
     until((store.folder / "lock").exists)
-    time.sleep(seconds)
+    if when == "while it loads":
+        until(lambda: is_loading(store))
     os.killpg(process.pid, signal.SIGINT)
     status, out, err = ended(process)
     assert (status, out, err) == (

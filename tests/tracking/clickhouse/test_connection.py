@@ -1,3 +1,4 @@
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,6 +73,8 @@ def test_a_server_of_something_else_is_a_sentence(status, body):
 
 
 def test_nobody_there_is_a_sentence(capfd):
+    # Other tests of the same process set up logging as a service does.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     target = Target("127.0.0.1", free_port(), "learning")
     said = refusal(target)
     assert said.startswith(f"{target} cannot be reached, or the connection broke: ")
