@@ -3,14 +3,13 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from django.conf import settings as django_settings
+from typing import TYPE_CHECKING
 
 from completion_aggregator.conf import setting
 from completion_aggregator.tracking.clickhouse.target import target_of
 from completion_aggregator.tracking.destination import TARGET
 from completion_aggregator.tracking.load import Settings
+from completion_aggregator.tracking.site import site_store, store_in
 from completion_aggregator.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from completion_aggregator.tracking.destination import Destination
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
-
-_STORE: Final = "tracking"
 
 
 def add_parser(commands: "Subparsers", name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
@@ -46,15 +43,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def store_of(options: argparse.Namespace) -> Store:
     """Return the store that is meant, whether or not it exists."""
-    folder = options.store or _path("TRACKING_STORE") or _home() / _STORE
-    private = None if options.store else _path("TRACKING_PRIVATE_STORE")
-    keys = None if options.store else _path("TRACKING_KEYS")
-    beside = folder.parent / folder.name
-    return Store(
-        folder.absolute(),
-        (private or beside.with_name(f"{folder.name}-private")).absolute(),
-        (keys or beside.with_name(f"{folder.name}-keys.json")).absolute(),
-    )
+    return store_in(options.store) if options.store else site_store()
 
 
 def opened_store(options: argparse.Namespace) -> Store:
@@ -115,7 +104,3 @@ def cores() -> int:
 def _path(name: str) -> Path | None:
     given = setting(name)
     return Path(given) if given else None
-
-
-def _home() -> Path:
-    return Path(getattr(django_settings, "HOME", None) or Path.cwd())
