@@ -27,6 +27,8 @@ _PREFIX_TIME: Final = re.compile(rb"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[,.]
 _SPACE: Final = b" \t\r\n\0"
 _OBJECT: Final = re.compile(r'\{\s*"')
 #: Objects that are looked at behind the beginning of one that is cut, and levels of nesting that are kept.
+#: Why a whole object is no event.
+NO_NAME: Final = "no name"
 _MOST_TRIES: Final = 64
 _DEEPEST: Final = 100
 
@@ -37,12 +39,16 @@ class NoEvent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An event in a damaged line: the bytes that are its object, how it was reached, and the time in the prefix."""
+    """An event in a damaged line: the bytes that are its object, how it was reached, and the time in the prefix.
+
+    Without ``is_event`` it is a whole object that stands beside events and has no name.
+    """
 
     data: bytes
     line: Line
     repair: str
     prefix_time: datetime | None = None
+    is_event: bool = True
 
 
 def climb(line: bytes) -> list[Found]:
@@ -60,7 +66,7 @@ def climb(line: bytes) -> list[Found]:
 
 def _named(line: Line) -> Line:
     if not (line.name or line.event_type):
-        raise NoEvent("no name")
+        raise NoEvent(NO_NAME)
     return line
 
 
@@ -71,7 +77,9 @@ def _lenient(body: bytes, moment: datetime | None) -> Iterator[Found]:
     while start >= 0:
         fields, end, following = _object_at(plain, body, start)
         if not _has_name(fields):
-            reason = reason or ("no name" if end else "no event in it" if start else "cut before its name")
+            reason = reason or (NO_NAME if end else "no event in it" if start else "cut before its name")
+            if end:
+                yield Found(body[start:end], Line(), NO_NAME, moment, is_event=False)
         else:
             repair = "cut" if not end else "several" if following >= 0 or found else "prefix" if start else "lenient"
             found += 1

@@ -171,16 +171,19 @@ class Transform:
             self._refuse(offset, line, str(error))
             return
         self.joined += len(found) - 1
-        self.repaired += len(found)
         position = 0
         for each in found:
-            position = line.find(each.data, position)
+            start = line.find(each.data, position)
+            position = start + len(each.data)
+            if not each.is_event:
+                self._refuse(offset + start, each.data, lines.NO_NAME)
+                continue
+            self.repaired += 1
             moment = each.prefix_time.isoformat(timespec="microseconds") if each.prefix_time else None
             try:
-                self._event(offset + position, each.data, each.line, prefix_time=moment)
+                self._event(offset + start, each.data, each.line, prefix_time=moment)
             except RecursionError:
-                self._give_up(offset + position, each.data)
-            position += len(each.data)
+                self._give_up(offset + start, each.data)
 
     def _give_up(self, offset: int, data: bytes) -> None:
         """Put an event into quarantine that nothing can take apart, without the rows that were made of it."""
@@ -422,7 +425,7 @@ def time_of(line: bytes) -> str | None:
         found = [envelope.decode(line)]
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         try:
-            found = [each.line for each in lines.climb(line)]
+            found = [each.line for each in lines.climb(line) if each.is_event]
         except lines.NoEvent:
             return None
     times = [utc_text(each.time or each.timestamp or "") for each in found if each.name or each.event_type]

@@ -188,3 +188,13 @@ def test_nothing_but_halves_of_pairs_is_replaced(value):
         return json.dumps(each).encode("utf-8", "replace")
 
     assert told(whole(value)) == told(json.loads(lines._SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))))
+
+
+def test_a_whole_object_without_a_name_beside_events_is_told_too():
+    nameless = b'{"level": "INFO", "message": "rotated"}'
+    found = lines.climb(line(1) + nameless + line(2))
+    assert [(each.data, each.is_event, each.repair) for each in found] == [
+        (line(1), True, "several"),
+        (nameless, False, "no name"),
+        (line(2), True, "several"),
+    ]
