@@ -125,16 +125,23 @@ class Ledger:
             self._db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=30, isolation_level=None
             )
-            self._db.row_factory = sqlite3.Row
-            if create:
-                self._create()
-            else:
-                _require(path, self._one("PRAGMA user_version"))
-            if not read_only:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=FULL")
+            try:
+                self._begin(create=create, read_only=read_only)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.DatabaseError as error:
             raise DamagedStore(f"{path} is no ledger: {error}") from error
+
+    def _begin(self, *, create: bool, read_only: bool) -> None:
+        self._db.row_factory = sqlite3.Row
+        if create:
+            self._create()
+        else:
+            _require(self._path, self._one("PRAGMA user_version"))
+        if not read_only:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
 
     def close(self) -> None:
         """Close the file."""

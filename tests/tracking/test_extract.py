@@ -2,6 +2,7 @@
 
 import csv
 import sqlite3
+from contextlib import closing
 from datetime import date
 
 import duckdb
@@ -41,7 +42,7 @@ def names_in(target, form):
         with target.open(newline="") as file:
             return [row["name"] for row in csv.DictReader(file)]
     if form == "sqlite":
-        with sqlite3.connect(target) as database:
+        with closing(sqlite3.connect(target)) as database:
             return [row[0] for row in database.execute("SELECT name FROM extract")]
     with duckdb.connect(str(target), read_only=True) as database:
         return [row[0] for row in database.execute("SELECT name FROM extract").fetchall()]
