@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.tables import Kind, Table
+from completion_aggregator.tracking.schemas import TIME, schema_of
+from completion_aggregator.tracking.tables import Table
 from completion_aggregator.tracking.tombstones import Tombstones
 from completion_aggregator.tracking.transform import EVENT_ROW, Transform, with_time
 
@@ -29,24 +30,9 @@ _NEIGHBOURS: Final = 15  # lines
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _NO_TIME: Final = np.iinfo(np.int64).min
 
-_TIME: Final = pa.timestamp("us", tz="UTC")
-_TYPES: Final = {
-    Kind.ID: pa.uuid(),
-    Kind.TIME: _TIME,
-    Kind.TERM: pa.string(),
-    Kind.TEXT: pa.string(),
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.FLAG: pa.bool_(),
-}
 _SHARED: Final = tuple(column.name for column in tables.COMMON)
 _PARSED: Final = frozenset({"offset", "digest", "time", "time_quality", "extra"})
 _AT: Final = {name: number for number, name in enumerate(EVENT_ROW)}
-
-
-def schema_of(table: Table) -> pa.Schema:
-    """Return the Arrow schema of a table."""
-    return pa.schema([(column.name, _TYPES[column.kind]) for column in table.columns])
 
 
 @dataclass(slots=True)
@@ -170,7 +156,7 @@ class Columns:
         offsets, lengths, reasons, texts = zip(*self.quarantine, strict=True)
         table = pa.table(
             [
-                pa.array(days * DAY, pa.int64()).cast(_TIME),
+                pa.array(days * DAY, pa.int64()).cast(TIME),
                 pa.array(sources),
                 pa.array(offsets, pa.int64()),
                 pa.array(lengths, pa.int64()),
@@ -200,7 +186,7 @@ def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> 
     events: dict[str, Any] = {
         name: array_of(rows[at], _type_of(name)) for name, at in _AT.items() if name not in _PARSED
     }
-    events["time"] = pa.array(times, pa.int64()).cast(_TIME)
+    events["time"] = pa.array(times, pa.int64()).cast(TIME)
     events["offset"] = rows[_AT["offset"]]
     digests = np.frombuffer(b"".join(rows[_AT["digest"]]), np.uint8).reshape(-1, 32)[:, :16]
     ids = np.ascontiguousarray(digests)
@@ -262,10 +248,10 @@ def _type_of(name: str) -> pa.DataType:
 def _times(texts: Sequence[str | None]) -> npt.NDArray[np.int64]:
     """Return microseconds since 1970; NaT where there is none, or what looks like a time is none."""
     try:
-        found = pa.array(texts, pa.string()).cast(_TIME)
+        found = pa.array(texts, pa.string()).cast(TIME)
     except pa.ArrowInvalid:
         moments = [_moment(text) for text in texts]
-        found = pa.array(moments, _TIME)
+        found = pa.array(moments, TIME)
     plain = found.cast(pa.int64()).fill_null(_NO_TIME)
     result: npt.NDArray[np.int64] = plain.to_numpy(zero_copy_only=False)
     return result

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.columns import DAY, schema_of
+from completion_aggregator.tracking.columns import DAY
 from completion_aggregator.tracking.ripemd import legacy_anon_id
+from completion_aggregator.tracking.schemas import schema_of
 
 
 class PeopleSeen:

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.columns import schema_of
 from completion_aggregator.tracking.destination import require_here
 from completion_aggregator.tracking.errors import DamagedStore, TrackingError
 from completion_aggregator.tracking.ledger import COUNTS, Ledger
 from completion_aggregator.tracking.positions import InvalidPosition, Position
+from completion_aggregator.tracking.schemas import schema_of
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.views import log_access
 from completion_aggregator.tracking.windows import Part, Window, latest_load, of_days, snapshot, windows

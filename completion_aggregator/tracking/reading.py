@@ -16,7 +16,7 @@ from completion_aggregator.tracking.transform import is_event
 
 #: A load is handed over when it has read so many plain bytes: what a crash can cost.
 LOAD_BYTES: Final = 512 * 2**20
-#: So few that what a batch is made of stays in the processor's cache: with 50,000 each line takes a fifth longer.
+#: So few that what a batch is made of stays in the processor's cache: with 50,000 each line takes longer.
 BATCH_EVENTS: Final = 10_000
 BATCH_BYTES: Final = 128 * 2**20
 

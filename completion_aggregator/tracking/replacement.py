@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from completion_aggregator.tracking import parts
-from completion_aggregator.tracking.columns import schema_of
 from completion_aggregator.tracking.ledger import Ledger, Part
 from completion_aggregator.tracking.parts import INCOMING, Roots
+from completion_aggregator.tracking.schemas import schema_of
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.tables import TABLES
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.columns import NO_DAY, Segment, array_of, columns_of, schema_of
+from completion_aggregator.tracking.columns import NO_DAY, Segment, array_of, columns_of
+from completion_aggregator.tracking.schemas import schema_of
 from tests.tracking.builders import COURSE, at, line
 from tests.tracking.test_transform import PSEUDONYMS, transform
 

@@ -3,8 +3,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from completion_aggregator.tracking import parts, tables
-from completion_aggregator.tracking.columns import schema_of
 from completion_aggregator.tracking.parts import PartsWriter, Roots, publish, sweep
+from completion_aggregator.tracking.schemas import schema_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import pyarrow as pa
 
-from completion_aggregator.tracking.refresh.tables import schema_of
+from completion_aggregator.tracking.schemas import schema_of
 from completion_aggregator.tracking.tables import Table
 
 #: Rows that are in memory at a time.

@@ -12,8 +12,8 @@ from django.db import DatabaseError
 
 from completion_aggregator.exceptions import CompletionAggregatorError
 from completion_aggregator.tracking.refresh.source import BATCH_ROWS, Row, batch_of
-from completion_aggregator.tracking.refresh.tables import schema_of
 from completion_aggregator.tracking.refresh.target import Target
+from completion_aggregator.tracking.schemas import schema_of
 from completion_aggregator.tracking.tables import Table
 
 

@@ -2,21 +2,10 @@
 
 from typing import Final
 
-import pyarrow as pa
-
 from completion_aggregator.tracking.tables import Column, Kind, Table
 
 _ID, _TIME, _TERM, _TEXT = Kind.ID, Kind.TIME, Kind.TERM, Kind.TEXT
 _INTEGER, _NUMBER, _FLAG = Kind.INTEGER, Kind.NUMBER, Kind.FLAG
-_TYPES: Final = {
-    _ID: pa.uuid(),
-    _TIME: pa.timestamp("us", tz="UTC"),
-    _TERM: pa.string(),
-    _TEXT: pa.string(),
-    _INTEGER: pa.int64(),
-    _NUMBER: pa.float64(),
-    _FLAG: pa.bool_(),
-}
 _PERSON: Final = Column("person", _ID, "Keyed pseudonym of the learner, as in the tables of events.")
 _COURSE: Final = Column("course", _TERM, "Course key, as the platform writes it.")
 _BLOCK: Final = Column("block", _TERM, "Usage key of the block.")
@@ -257,8 +246,3 @@ REFRESHED: Final = {
         LTI_PERSON, ANONYMOUS_ID, USER, PROFILE, POST, POST_TEXT,
     )
 }  # fmt: skip
-
-
-def schema_of(table: Table) -> pa.Schema:
-    """Return the Arrow schema of a table."""
-    return pa.schema([(column.name, _TYPES[column.kind]) for column in table.columns])

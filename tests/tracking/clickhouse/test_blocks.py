@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from completion_aggregator.tracking import tables
 from completion_aggregator.tracking.clickhouse import blocks as made
 from completion_aggregator.tracking.clickhouse import schema
-from completion_aggregator.tracking.columns import DAY, schema_of
+from completion_aggregator.tracking.columns import DAY
 from completion_aggregator.tracking.ledger import Delivery
 from completion_aggregator.tracking.parts import PartsWriter, Roots
+from completion_aggregator.tracking.schemas import schema_of
 from completion_aggregator.tracking.tables import Table
 
 BEGAN = datetime(2024, 2, 3, tzinfo=UTC)
