@@ -1,4 +1,4 @@
-"""The door of tracking: the events of a store, in order and in batches, for whoever follows them.
+"""The door of tracking: the events of a store, in order and in batches, for whoever follows them; and forgetting.
 
 Everything that is loaded stands in one order: by load, then time, then event id. What a load brought becomes visible
 all at once, and later loads come behind it, however old their events are. So a ``Position`` says exactly what was read,
@@ -19,8 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.errors import DamagedStore, NoStore, TrackingError
+from completion_aggregator.tracking import site, tables
+from completion_aggregator.tracking.errors import DamagedStore, NoStore, StoreInUse, TrackingError
 from completion_aggregator.tracking.positions import InvalidPosition, Position
 
 if TYPE_CHECKING:
@@ -35,15 +35,18 @@ __all__ = [
     "DamagedStore",
     "Event",
     "EventBatch",
+    "Forgotten",
     "InvalidPosition",
     "InvalidRequest",
     "NoStore",
     "NotInstalled",
     "Position",
     "Status",
+    "StoreInUse",
     "TrackingError",
     "completions",
     "events",
+    "forget",
     "latest_position",
     "load_id",
     "site_store",
@@ -150,16 +153,32 @@ class Status:
     position: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What forgetting somebody came to: of ``names`` names, in ``parts`` files and ``tables`` tables of the platform.
+
+    ``events``: that stand without a person now. ``shared``: names that were left, since others have them too.
+    ``is_known``: False where the store never saw any of the numbers and names that were given.
+    """
+
+    events: int
+    names: int
+    shared: int
+    parts: int
+    tables: int
+    is_known: bool
+
+
 def site_store() -> "Store":
     """Return the store of the site's settings ``COMPLETION_AGGREGATOR_TRACKING_*``, whether or not it exists."""
-    found: Store = _part("site").site_store()
-    return found
+    _part("store")  # says what is not installed
+    return site.site_store()
 
 
 def store_in(folder: Path) -> "Store":
     """Return the store of a folder, with its private one and its keys beside it, whether or not it exists."""
-    found: Store = _part("site").store_in(folder)
-    return found
+    _part("store")
+    return site.store_in(folder)
 
 
 def events(
@@ -230,6 +249,36 @@ def status(store: "Store | None" = None) -> Status:
         load = _part("windows").latest_load(ledger)
     times = {name: found[name] and datetime.fromisoformat(found[name]) for name in ("earliest", "latest")}
     return Status(**found | times, position=Position.behind(load) if load else None)
+
+
+def forget(
+    user_id: int | None, usernames: Collection[str] = (), *, dry_run: bool = False, store: "Store | None" = None
+) -> Forgotten:
+    """Forget somebody for good, known by the LMS's number or by names; logs that are loaded later bring nothing back.
+
+    All or nothing, and again with the same result. It writes parts anew, which may take minutes; *dry_run* only tells
+    what there is to do. The call is written to the private store's log of accesses, without names.
+
+    Raises NoStore, also without the extra, StoreInUse while another process writes, InvalidRequest where a name is
+    several persons', and other TrackingErrors.
+    """
+    asked = [] if user_id is None else [f"id:{user_id}"]
+    asked += [f"name:{name}" for name in dict.fromkeys(usernames) if name.strip()]
+    if not asked:
+        raise InvalidRequest("whom to forget is said by a number or a name")
+    if store is None and not site.has_store():
+        raise NoStore(f"there is no store of tracking logs in {site.site_folder()}")
+    chosen = store or site_store()
+    with chosen.reading():
+        pass
+    _part("views").log_access(chosen, f"forget{', to see what there is,' if dry_run else ''} by the door")
+    try:
+        found = _part("forgetting").forget(chosen, asked, dry_run=dry_run)
+    except _part("identity").SeveralPersons as error:
+        raise InvalidRequest(str(error)) from error
+    return Forgotten(
+        found.events, found.names, found.shared, found.parts, found.tables, is_known=found.unseen < len(asked)
+    )
 
 
 def _read(

@@ -1,5 +1,6 @@
 import gc
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -424,23 +425,44 @@ def test_the_store_of_the_site_is_that_of_its_settings(tmp_path, settings):
 
 
 WITHOUT = """
+import os
 import sys
+
+from django.conf import settings
+
+settings.configure(COMPLETION_AGGREGATOR_TRACKING_STORE=os.environ["STORE"])
 for name in ("duckdb", "pyarrow", "numpy", "msgspec", "isal", "fsspec"):
     sys.modules[name] = None
 from completion_aggregator.tracking import api
-for ask in (api.events, api.completions, api.status, api.latest_position, api.site_store):
+for ask in (api.events, api.completions, api.status, api.latest_position, api.site_store, lambda: api.forget(7)):
     try:
         ask()
-    except api.NotInstalled as error:
+    except api.TrackingError as error:
         print(error)
 """
 
 
 def test_without_the_extra_the_door_stands_and_says_what_to_install():
-    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
+    assert len(without_the_extra()) == 6
+
+
+def test_without_the_extra_a_site_without_a_store_is_told_that_it_has_none(tmp_path):
+    there, other = tmp_path / "there", tmp_path / "other"
+    (there / "event").mkdir(parents=True)
+    other.mkdir()
+    assert without_the_extra(there)[-1].endswith("pip install 'completion-aggregator[tracking]'")
+    assert without_the_extra(other)[-1] == f"there is no store of tracking logs in {other}"
+
+
+def without_the_extra(store="/"):
+    """What each call says in a process that cannot import what the extra installs."""
+    beside = {"DJANGO_SETTINGS_MODULE": "none", "STORE": str(store)}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True, env=os.environ | beside
+    )
     lines = done.stdout.splitlines()
-    assert len(lines) == 5
-    assert all(each.endswith("pip install 'completion-aggregator[tracking]'") for each in lines)
+    assert all(each.endswith("pip install 'completion-aggregator[tracking]'") for each in lines[:5])
+    return lines
 
 
 def test_a_call_that_is_left_in_the_middle_leaves_nothing_open(filled, tmp_path, monkeypatch):
@@ -459,3 +481,78 @@ def test_ids_are_uuids(filled):
     assert isinstance(row.person, UUID)
     assert row.position == Position(row.load, row.time, row.event_id)
     assert event(0)["time"] == at(0)
+
+
+# Forgetting
+
+
+def learner(second, user_id, username):
+    return line(second, username=username, context=context(user_id))
+
+
+@pytest.fixture
+def with_alice(store, tmp_path):
+    """Return a store with two events of alice, one of them without her number, and one of bob."""
+    load(store, put(tmp_path / LOG, log(learner(1, 7, "alice"), learner(2, None, "alice"), learner(3, 9, "bob"))))
+    return store
+
+
+def named(store):
+    return sorted(row["username"] for row in rows(store, "event_private"))
+
+
+@pytest.mark.parametrize("given", [(7,), (None, ["alice"]), (7, ["alice", "retired__user_1"])])
+def test_somebody_is_forgotten_by_number_or_names_for_good(with_alice, tmp_path, given):
+    plan = api.forget(*given, dry_run=True, store=with_alice)
+    assert (plan.events, plan.shared, plan.is_known) == (2, 0, True)
+    assert named(with_alice) == ["alice", "alice", "bob"]
+    assert api.forget(*given, store=with_alice) == plan
+    assert named(with_alice) == ["bob"]
+    load(with_alice, put(tmp_path / f"{LOG}-late", log(learner(4, 7, "alice"))))
+    assert named(with_alice) == ["bob"]
+    assert api.forget(*given, store=with_alice).events == 0
+
+
+def test_that_somebody_is_forgotten_is_noted_without_names(with_alice):
+    api.forget(7, ["alice"], dry_run=True, store=with_alice)
+    api.forget(7, ["alice"], store=with_alice)
+    lines = (with_alice.private_folder / "access.log").read_text().splitlines()
+    assert [each.split(" ", 1)[1] for each in lines] == [
+        "forget, to see what there is, by the door",
+        "forget by the door",
+    ]
+
+
+def test_whom_the_store_never_saw_later_logs_do_not_name(with_alice, tmp_path):
+    assert api.forget(70, ["carol"], store=with_alice) == api.Forgotten(0, 1, 0, 0, 0, is_known=False)
+    load(with_alice, put(tmp_path / f"{LOG}-late", log(learner(4, 70, "carol"))))
+    assert named(with_alice) == ["alice", "alice", "bob"]
+
+
+def test_a_name_of_digits_is_no_number(with_alice):
+    assert not api.forget(None, ["9"], store=with_alice).is_known
+    assert named(with_alice) == ["alice", "alice", "bob"]
+
+
+def test_nobody_is_forgotten_who_is_not_named(with_alice):
+    with pytest.raises(api.InvalidRequest, match="by a number or a name"):
+        api.forget(None, ["", " "], store=with_alice)
+
+
+def test_a_name_of_several_is_the_callers_to_clear_up(store, tmp_path):
+    load(store, put(tmp_path / LOG, log(learner(1, 7, "alice"), learner(2, 8, "alice"))))
+    with pytest.raises(api.InvalidRequest, match="id:7, id:8"):
+        api.forget(None, ["alice"], store=store)
+    assert api.forget(8, store=store).events == 1
+
+
+def test_who_cannot_forget_now_says_so(with_alice):
+    with with_alice.writing(), pytest.raises(api.StoreInUse):
+        api.forget(7, store=with_alice)
+    assert named(with_alice) == ["alice", "alice", "bob"]
+
+
+def test_a_site_without_a_store_has_nothing_to_forget(tmp_path, settings):
+    settings.HOME = tmp_path
+    with pytest.raises(api.NoStore, match=f"no store of tracking logs in {tmp_path / 'tracking'}"):
+        api.forget(7)
