@@ -10,10 +10,12 @@ All functions take the store of the site unless they are given another one (``st
 is none.
 """
 
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -276,6 +278,9 @@ def forget(
         found = _part("forgetting").forget(chosen, asked, dry_run=dry_run)
     except _part("identity").SeveralPersons as error:
         raise InvalidRequest(str(error)) from error
+    except (import_module("duckdb").OperationalError, sqlite3.OperationalError) as error:
+        # A full disk or too little memory: nothing was changed, and it may work another time.
+        raise TrackingError(f"{chosen.folder}: {error}") from error
     return Forgotten(
         found.events, found.names, found.shared, found.parts, found.tables, is_known=found.unseen < len(asked)
     )
@@ -308,8 +313,6 @@ def _aware(moment: datetime | None) -> datetime | None:
 
 def _part(name: str) -> ModuleType:
     """Return a module of this room that needs the extra."""
-    from importlib import import_module
-
     try:
         return import_module(f"completion_aggregator.tracking.{name}")
     except ModuleNotFoundError as error:

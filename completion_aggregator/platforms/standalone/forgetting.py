@@ -1,4 +1,8 @@
-"""All that is kept of one learner, of herself and of her account of the LMS: counted, and removed for good."""
+"""All that is kept of one learner, of herself and of her account of the LMS: counted, and removed for good.
+
+In the site's database by ``forget``, in its store of tracking logs by ``forget_events``: first there, for the store
+knows her by numbers and names that nobody knows any more once her user is gone.
+"""
 
 from collections.abc import Mapping
 from dataclasses import astuple
@@ -11,6 +15,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
 
 from completion_aggregator.aggregation import api as aggregation
+from completion_aggregator.conf import setting
 from completion_aggregator.platforms.standalone.event_bus.retention import rejected_of
 from completion_aggregator.platforms.standalone.imports.attempts import in_transaction
 from completion_aggregator.platforms.standalone.models import (
@@ -21,6 +26,7 @@ from completion_aggregator.platforms.standalone.models import (
     LmsUser,
     RejectedEvent,
 )
+from completion_aggregator.tracking import api as tracking
 
 OF_A_USER: Final[Mapping[str, Any]] = {
     "completions": BlockCompletion,
@@ -57,12 +63,43 @@ def kept(user: Any, lms_id: int | None) -> dict[str, int]:
     return counts | {"rejected events": _rejected(lms_id).count()}
 
 
+def forget_events(user: Any, lms_id: int | None, *, dry_run: bool = False) -> str:
+    """Have the site's store of tracking logs forget her, where there is one, and return in words what was done.
+
+    Raises TrackingError and what else of ours a store that is there has to say, and OSError.
+    """
+    names = _told_names(user)
+    if lms_id is None and not names:
+        return "nobody here to forget; `tracking people forget` knows whoever is in the logs alone"
+    try:
+        found = tracking.forget(lms_id, names, dry_run=dry_run)
+    except tracking.NoStore as error:
+        if setting("TRACKING_STORE"):
+            raise  # that it should be there, and is not, is for the operator to settle
+        return f"{error}, so there is nothing to forget"
+    return _words(found)
+
+
 def forget(user: Any, lms_id: int | None) -> None:
     """Remove what is kept of a user, herself included, and of an account of the LMS. To do it again changes nothing."""
     if user is not None:
         aggregation.retire(user)  # what a worker is at, she waits for
         in_transaction(lambda: _remove(user))
     _rejected(lms_id).delete()
+
+
+def _told_names(user: Any) -> list[str]:
+    """Return what she is called in the LMS; a placeholder until that is told is no name."""
+    if user is None or LmsUser.objects.filter(user=user, named_at=None).exists():
+        return []
+    return [user.get_username()]
+
+
+def _words(found: tracking.Forgotten) -> str:
+    if not found.is_known:
+        return "nothing of her is in the store, and logs that are loaded later will not name her"
+    shared = f"; {found.shared:,} names are left, since others have them, too" if found.shared else ""
+    return f"{found.events:,} events, {found.names:,} names{shared}"
 
 
 def _remove(user: Any) -> None:

@@ -21,7 +21,9 @@ from completion_aggregator.platforms.standalone.models import (
     LmsUser,
     RejectedEvent,
 )
+from completion_aggregator.tracking import api as tracking
 from tests.platforms.standalone.builders import KEY, course, learner, stale_rows
+from tests.tracking.builders import LOG, event, line, load, put, rows
 
 pytestmark = pytest.mark.django_db
 
@@ -68,13 +70,31 @@ def ana():
 
 
 @pytest.fixture
-def forget(capsys):
+def forget(capsys, settings, tmp_path):
+    """Return what runs the command, on a site without tracking logs, and returns the last line and the errors."""
+    settings.HOME = tmp_path
+
     def run(*arguments):
         call_command("forget_learner", *arguments)
         printed = capsys.readouterr()
-        return printed.out.strip(), printed.err.strip()
+        assert len(printed.out.splitlines()) == 2
+        return printed.out.splitlines()[-1], printed.err.strip()
 
     return run
+
+
+@pytest.fixture
+def store(forget, tmp_path):
+    """Return the site's store, in which ana is the LMS's number 7, and ben 77."""
+    found = tracking.store_in(tmp_path / "tracking")
+    found.create()
+    names = (("ana", 7), ("ana", 7), ("ben", 77))
+    lines = [
+        line(second, username=name, context=event()["context"] | {"user_id": number})
+        for second, (name, number) in enumerate(names)
+    ]
+    load(found, put(tmp_path / LOG, b"\n".join(lines) + b"\n"))
+    return found
 
 
 def left():
@@ -136,3 +156,77 @@ def test_a_learner_is_named_in_one_way(ana, forget, arguments):
     with pytest.raises(CommandError, match="Give either USERNAME or --lms-id"):
         forget(*arguments)
     assert left() == everything_of("ana", "ben", events=("of 7", "of 77"))
+
+
+# The store of tracking logs
+
+
+def tracked(store):
+    """Whose events are in the store."""
+    return [row["username"] for row in rows(store, "event_private")]
+
+
+def of_the_logs(capsys, *arguments):
+    call_command("forget_learner", *arguments)
+    return capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.parametrize("called", [("ana",), ("--lms-id", "7")])
+def test_the_store_of_tracking_logs_forgets_her_too(ana, store, capsys, called):
+    assert of_the_logs(capsys, *called, "--dry-run") == "Tracking logs: 2 events, 1 names."
+    assert tracked(store) == ["ana", "ana", "ben"]
+    assert of_the_logs(capsys, *called) == "Tracking logs: 2 events, 1 names."
+    assert tracked(store) == ["ben"]
+    assert of_the_logs(capsys, "--lms-id", "7").startswith("Tracking logs: nothing of her is in the store, and logs")
+
+
+def test_a_site_without_a_store_is_told_that_it_has_none(ana, forget, tmp_path, capsys):
+    assert of_the_logs(capsys, "ana") == (
+        f"Tracking logs: there is no store of tracking logs in {tmp_path / 'tracking'}, so there is nothing to forget."
+    )
+
+
+def test_she_goes_from_the_store_by_her_number_whatever_she_is_called_here(ana, store, capsys):
+    LmsUser.objects.filter(lms_id=7).update(named_at=None)
+    get_user_model().objects.filter(username="ana").update(username="ben 2")
+    assert of_the_logs(capsys, "ben 2") == "Tracking logs: 2 events, 1 names."
+    assert tracked(store) == ["ben"]
+
+
+def test_who_is_nobody_here_is_nobody_in_the_store_either(ana, store, capsys):
+    assert "knows whoever is in the logs alone" in of_the_logs(capsys, "BEN")
+    assert tracked(store) == ["ana", "ana", "ben"]
+
+
+def test_whom_the_store_never_saw_it_will_not_learn_of(ana, store, capsys):
+    learner("carol")
+    assert of_the_logs(capsys, "carol").startswith("Tracking logs: nothing of her is in the store, and logs that are")
+
+
+def test_a_name_that_others_have_too_is_left_and_told(ana, store, capsys, tmp_path):
+    lines = [line(9, username="q", context=event()["context"] | {"user_id": number}) for number in (7, 8)]
+    load(store, put(tmp_path / f"{LOG}-late", b"\n".join(lines)))
+    said = "Tracking logs: 3 events, 1 names; 1 names are left, since others have them, too."
+    assert of_the_logs(capsys, "ana") == said
+
+
+def test_while_logs_are_loaded_nothing_is_removed_and_all_can_be_done_again(ana, store, capsys):
+    with store.writing(), pytest.raises(CommandError, match=r"Nothing is removed.*is being written by process"):
+        call_command("forget_learner", "ana")
+    assert left() == everything_of("ana", "ben", events=("of 7", "of 77"))
+    assert of_the_logs(capsys, "ana") == "Tracking logs: 2 events, 1 names."
+    assert left() == everything_of("ben", events=("of 77",))
+
+
+def test_a_store_that_should_be_there_and_is_not_keeps_her(ana, forget, settings, tmp_path):
+    settings.COMPLETION_AGGREGATOR_TRACKING_STORE = str(tmp_path / "not mounted")
+    with pytest.raises(CommandError, match=r"no store of tracking logs in .*not mounted.*--without-tracking"):
+        call_command("forget_learner", "ana")
+    assert left() == everything_of("ana", "ben", events=("of 7", "of 77"))
+
+
+def test_the_store_can_be_left_alone(ana, store):
+    with store.writing():
+        call_command("forget_learner", "ana", "--without-tracking")
+    assert tracked(store) == ["ana", "ana", "ben"]
+    assert left() == everything_of("ben", events=("of 77",))
