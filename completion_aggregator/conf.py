@@ -125,7 +125,10 @@ SETTINGS: Final[dict[str, Setting]] = {
     ),
     "WORKER_METRICS_ADDRESS": Setting(_MONITORS, "127.0.0.1", "The address of that port; `0.0.0.0`: all there are."),
     "TRACKING_STORE": Setting(
-        _TRACKING, "", "The folder of the tables that tracking logs become; none: `tracking` in the site's folder."
+        _TRACKING,
+        "",
+        "The folder of the tables that tracking logs become; none: `tracking` in the site's folder. In an LMS, learners"
+        " who are retired are [forgotten there](../how-to/read-tracking-logs.md#retirement-in-the-lms) if it is set.",
     ),
     "TRACKING_PRIVATE_STORE": Setting(
         _TRACKING,

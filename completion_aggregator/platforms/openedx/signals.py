@@ -22,7 +22,7 @@ from opaque_keys.edx.keys import CourseKey
 from opaque_keys.edx.locator import LibraryLocator
 
 from completion_aggregator.aggregation import api
-from completion_aggregator.platforms.openedx import enrollments, lms
+from completion_aggregator.platforms.openedx import enrollments, lms, retirement
 from completion_aggregator.platforms.openedx.gating import FORUM_ROLES
 from completion_aggregator.platforms.openedx.roles import BETA, ORG_STAFF, STAFF
 from completion_aggregator.platforms.openedx.tables import text
@@ -192,8 +192,9 @@ def role_told(sender: Any, course_access_role_data: Any = None, role_assignment:
 
 
 def learner_retired(sender: Any, user: Any, **_: Any) -> None:
-    """Forget a learner. An error is the pipeline's to see: it tries again."""
+    """Forget a learner, in tracking logs later. An error is the pipeline's to see: it tries again."""
     api.retire(user)
+    retirement.forget_later(user)
 
 
 def _role(user_id: int, course: str, org: str | None, role: str) -> None:

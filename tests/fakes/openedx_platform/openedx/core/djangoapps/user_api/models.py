@@ -1,4 +1,4 @@
-"""What is kept of a user in a course by key, such as the random group of a partition."""
+"""What is kept of a user in a course by key, such as the random group of a partition; and who is to be retired."""
 
 from django.contrib.auth.models import User
 from django.db import models
@@ -16,3 +16,11 @@ class UserCourseTag(models.Model):
 
     def __str__(self):
         return f"{self.key} of {self.user_id} in {self.course_id}"
+
+
+class UserRetirementStatus(models.Model):
+    user = models.OneToOneField(User, related_name="+", on_delete=models.CASCADE)
+    original_username = models.CharField(max_length=150, db_index=True)
+
+    def __str__(self):
+        return f"retirement of {self.user_id}"
