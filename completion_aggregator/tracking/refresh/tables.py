@@ -48,11 +48,16 @@ BLOCK: Final = Table(
 )
 GRADE: Final = Table(
     "grade",
-    "grade of a learner: of a course, of a subsection, on a certificate",
+    "grade of a learner: of a course, of a subsection, what overrides one, on a certificate",
     (
         _PERSON,
         _COURSE,
-        Column("kind", _TERM, "`course`, `subsection` or `certificate`."),
+        Column(
+            "kind",
+            _TERM,
+            "`course`, `certificate`, `subsection` as it was worked out, or `override`: what the platform goes by"
+            " instead, for this subsection.",
+        ),
         Column("block", _TERM, "Usage key of the subsection."),
         Column("earned", _NUMBER, "Points, of all problems of the subsection."),
         Column("possible", _NUMBER, "Points that there are."),
@@ -64,7 +69,7 @@ GRADE: Final = Table(
         Column("passed_at", _TIME, "When the course was first passed."),
         Column("attempted", _TIME, "When the first problem of the subsection was attempted; NULL: none was."),
         Column("mode", _TERM, "Of certificates, such as `verified`."),
-        Column("status", _TERM, "Of certificates, such as `downloadable`."),
+        Column("status", _TERM, "Of certificates, such as `downloadable`; of overrides whose, such as `GRADEBOOK`."),
         _CREATED,
         _MODIFIED,
     ),

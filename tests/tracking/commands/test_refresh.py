@@ -60,7 +60,7 @@ def test_all_is_refreshed_from_dumps(place, dump, tmp_path):
     assert (status, err) == (0, "")
     assert [(each["refresh"], each["rows"], each["error"]) for each in json.loads(out)] == [
         ("courses", {"block": 0, "course": 0}, None),
-        ("grades", {"grade": 7}, None),
+        ("grades", {"grade": 8}, None),
         (
             "platform",
             {"enrollment_now": 2, "cohort_member": 2, "team_member": 1, "partition_member": 1, "course_role": 1}
@@ -93,7 +93,7 @@ def test_what_fails_is_said_and_the_rest_is_done(place, dump):
     assert [line.split(":")[0] for line in out.splitlines() if line[0] != " "] == [
         "courses", "grades", "platform", "activity",
     ]  # fmt: skip
-    assert "grades: grade 7 rows, " in out
+    assert "grades: grade 8 rows, " in out
 
 
 @pytest.mark.django_db
