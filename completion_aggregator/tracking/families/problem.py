@@ -6,12 +6,13 @@ name of the part, such as ``<id>_2_1``; the order in which they stand means noth
 
 import json
 import re
-from itertools import islice
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import unquote_plus
 
 from completion_aggregator.tracking.batch import Batch, Transform
-from completion_aggregator.tracking.families.parts import Part, parts_of_answers, parts_of_grades, parts_of_state
+from completion_aggregator.tracking.families.forms import answers_of_form, marks_of_page
+from completion_aggregator.tracking.families.parts import Part, parts_of_event, parts_of_state
 from completion_aggregator.tracking.values import (
     flag,
     integer,
@@ -27,15 +28,15 @@ from completion_aggregator.tracking.values import (
     usage_key,
 )
 
-_MOST_FIELDS: Final = 1000
 _LONGEST_HINT: Final = 2000
+_LONGEST_NAME: Final = 500
 _SUCCESS: Final = {"correct": True, "incorrect": False, "partially-correct": False}
-_INPUTS: Final = re.compile(r"\A(?:input_)+")
+#: The input whose answers are the names of files.
+_FILE: Final = "filesubmission"
 #: ``<id>_2_1``: the problem, and which of its inputs.
 _INPUT: Final = re.compile(r"(?:input_)*(.+)_\d+_\d+(?:_[a-z]\w*)?", re.ASCII)
-_STATUS_ID: Final = re.compile(r"\bid=[\"']status_([^\"'<>]+)[\"']")
-_LONGEST_TAG: Final = 500
-_STATUS: Final = re.compile(r"\b(partially-correct|incorrect|correct|queued)\b")
+#: A text as JSON, which is what json.dumps makes of it.
+_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def attempted(action: str, payload: dict[str, Any], batch: Batch) -> str:
@@ -73,14 +74,11 @@ def graded(action: str, payload: dict[str, Any], batch: Batch) -> str:
     page = sent[1] if len(sent) > 1 and isinstance(sent[1], str) else ""
     if page:
         payload["page_length"] = len(page)
-    marks = _marks(page)
-    parts = _of_form(sent[0])
-    for name, mark in marks.items():
-        parts.setdefault(name, Part()).correct = mark
+    answers, marks = answers_of_form(sent[0]), marks_of_page(page)
     success = all(mark == "correct" for mark in marks.values()) if marks else None
-    block = _block(payload, batch) or _of_parts(parts, batch)
+    block = _block(payload, batch) or _of_parts(answers or marks, batch)
     batch.attempt.append((batch.row, block or None, action, None, success, None, None, None, None, None))
-    _answered(parts, "given", block, batch)
+    _sent(answers, marks, "given", block, batch)
     return block
 
 
@@ -102,16 +100,16 @@ def hinted(action: str, payload: dict[str, Any], batch: Batch) -> str:
 
 def commented(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take the feedback to an answer."""
-    given = Part(answer=payload.pop("student_answer", None), hint=payload.pop("hint_label", None))
+    answer, label = payload.pop("student_answer", None), payload.pop("hint_label", None)
     name = take_term(payload, "problem_part_id") or ""
-    given.input_type = take_term(payload, "question_type")
+    kind = take_term(payload, "question_type")
     is_correct = flag(payload.pop("correctness", None))
-    given.correct = None if is_correct is None else "correct" if is_correct else "incorrect"
+    mark = None if is_correct is None else "correct" if is_correct else "incorrect"
     hints = payload.pop("hints", None)
     told = [hint.get("text") for hint in hints if isinstance(hint, dict)] if isinstance(hints, list) else []
-    given.message = " ".join(part for part in told if isinstance(part, str))
+    message = " ".join(part for part in told if isinstance(part, str))
     block = shown(action, payload, batch)
-    _answered({name: given}, "given", block, batch)
+    _answered([(name, answer, kind, mark, None, label, message)], "given", block, batch)
     return block
 
 
@@ -134,14 +132,16 @@ def _stated(action: str, seat: str, payload: dict[str, Any], batch: Batch) -> st
     state = payload.pop("state", None)
     if not isinstance(state, dict):
         state = before if isinstance(before, dict) else {}
-    found = integer(state.pop("seed", None)), flag(state.pop("done", None))
-    parts = _parts(payload)
-    block = _block(payload, batch) or _of_parts(parts, batch)
+    seen = integer(state.pop("seed", None)), flag(state.pop("done", None))
+    parts = parts_of_event(payload)
+    block = _block(payload, batch) or _of_parts([part[0] for part in parts], batch)
     batch.attempt.append((batch.row, block or None, action, *_result(payload)))
-    _answered(parts, seat, block, batch, found)
-    _answered(parts_of_state(state), "before", block, batch, found)
-    if state and (left := prune(state)):
-        payload["state"] = left
+    _answered(parts, seat, block, batch, seen)
+    if state:
+        _answered(parts_of_state(state), "before", block, batch, seen)
+        left = prune(state)
+        if left:
+            payload["state"] = left
     payload.pop("student", None)  # the name of somebody else
     return block
 
@@ -159,94 +159,63 @@ def _result(payload: dict[str, Any]) -> tuple[Any, ...]:
     return attempts, told, earned, possible, *old, take_term(payload, "failure")
 
 
-def _parts(payload: dict[str, Any]) -> dict[str, Part]:
-    parts: dict[str, Part] = {}
-    answers = payload.pop("answers", None)
-    if isinstance(answers, dict):
-        parts_of_answers(answers, parts)
-    elif isinstance(answers, str) and "=" in answers:
-        parts = _of_form(answers)
-    for key in ("correct_map", "submission"):
-        found = payload.pop(key, None)
-        if isinstance(found, dict):
-            parts_of_grades(found, parts)
-            if found:
-                payload[key] = found
-    return parts
-
-
 def _form_sent(action: str, seat: str, payload: dict[str, Any], batch: Batch) -> str:
     form = payload.pop("form")
-    parts = _of_form(form) if isinstance(form, str) else {}
-    block = _block(payload, batch) or _of_parts(parts, batch)
+    answers = answers_of_form(form) if isinstance(form, str) else {}
+    block = _block(payload, batch) or _of_parts(answers, batch)
     batch.attempt.append((batch.row, block or None, action, None, None, None, None, None, None, None))
-    _answered(parts, seat, block, batch)
+    _sent(answers, {}, seat, block, batch)
     return block
 
 
-def _of_form(form: str) -> dict[str, Part]:
-    """Return the parts that a form has; those of several choices end in ``[]``."""
-    parts: dict[str, Part] = {}
-    for field in form.split("&", _MOST_FIELDS):
-        key, _, value = field.partition("=")
-        if "%" in field or "+" in field:
-            key, value = unquote_plus(key), unquote_plus(value)
-        name = key.removesuffix("[]")
-        if name.startswith("input_"):
-            name = _INPUTS.sub("", name)
-        if not name:
-            continue
-        if name == key or not key.endswith("[]"):
-            parts[name] = Part(value)
-        else:
-            chosen = parts.setdefault(name, Part([]))
-            if isinstance(chosen.answer, list):
-                chosen.answer.append(value)
-    return parts
-
-
-def _marks(page: str) -> dict[str, str]:
-    """Return the marks in a page: a word in the tag that has the status of a part."""
-    marks = {}
-    for found in islice(_STATUS_ID.finditer(page), _MOST_FIELDS) if "status_" in page else ():
-        start, end = found.span()
-        before = page[max(0, start - _LONGEST_TAG) : start].rpartition("<")[2]
-        after = page[end : end + _LONGEST_TAG].partition(">")[0]
-        mark = _STATUS.search(before) or _STATUS.search(after)
-        if mark:
-            marks[found[1]] = mark[1]
-    return marks
+def _sent(answers: dict[str, str | list[str]], marks: dict[str, str], seat: str, block: str, batch: Batch) -> None:
+    """Add the answers of a form, and the marks that they got."""
+    row, place, add, clean = batch.row, block or None, batch.response.append, batch.clean
+    for name, answer in answers.items():
+        told = clean(answer if type(answer) is str else _written(answer))
+        add((row, place, name, seat, told, None, marks.get(name), None, None, None, None, None))
+    for name, mark in marks.items():
+        if name not in answers:
+            add((row, place, name, seat, None, None, mark, None, None, None, None, None))
 
 
 def _answered(
-    parts: dict[str, Part], seat: str, block: str, batch: Batch, state: tuple[int | None, bool | None] = (None, None)
+    parts: list[Part], seat: str, block: str, batch: Batch, seen: tuple[int | None, bool | None] = (None, None)
 ) -> None:
-    row, place = batch.row, block or None
-    for name, part in parts.items():
-        batch.response.append(
+    row, place, add, clean = batch.row, block or None, batch.response.append, batch.clean
+    seed, done = seen
+    said = told_message = None
+    for name, answer, kind, mark, points, hint, message in parts:
+        if type(answer) is str and kind != _FILE:
+            told: str | None = clean(answer)
+        else:
+            told = None if answer is None or kind == _FILE else clean(_written(answer))
+        if message != said:  # many problems say the same to each part
+            told_message = _cleaned(message, batch) if message else None
+            said = message if told_message else None
+        add(
             (
                 row,
                 place,
                 name or None,
                 seat,
-                _answer(part, batch),
-                text(part.input_type),
-                text(part.correct),
-                None if part.points is None else number(part.points),
-                _cleaned(part.hint, batch) if part.hint else None,
-                _cleaned(part.message, batch) if part.message else None,
-                *state,
+                told,
+                None if kind is None else text(kind),
+                None if mark is None else text(mark),
+                None if points is None else number(points),
+                _cleaned(hint, batch) if hint else None,
+                told_message,
+                seed,
+                done,
             )
         )
 
 
-def _answer(part: Part, batch: Batch) -> str | None:
-    answer = part.answer
-    if answer is None or part.input_type == "filesubmission":
-        return None
-    if not isinstance(answer, str):
-        answer = json.dumps(answer, ensure_ascii=False, default=str)
-    return batch.clean(answer)
+def _written(answer: Any) -> str:
+    """Return an answer that is no text as JSON."""
+    if type(answer) is list and all(type(each) is str for each in answer):
+        return f"[{', '.join(map(_quoted, answer))}]"
+    return json.dumps(answer, ensure_ascii=False, default=str)
 
 
 def _cleaned(markup: object, batch: Batch) -> str | None:
@@ -271,17 +240,22 @@ def _block(payload: dict[str, Any], batch: Batch) -> str:
     return of_module(batch.module)
 
 
-def _of_parts(parts: dict[str, Part], batch: Batch) -> str:
-    """Return the problem that the first part is of."""
-    for name in parts:
-        found = _INPUT.fullmatch(name[:500])
-        return usage_key(found[1], batch.course, "problem") if found else ""
+def _of_parts(names: Iterable[str], batch: Batch) -> str:
+    """Return the problem that the first of the parts is of."""
+    for name in names:
+        return _of_part(name[:_LONGEST_NAME], batch.course)
     return ""
+
+
+@lru_cache(maxsize=16384)
+def _of_part(name: str, course: str) -> str:
+    found = _INPUT.fullmatch(name)
+    return usage_key(found[1], course, "problem") if found else ""
 
 
 def _of_input(named: str, batch: Batch) -> str:
     """``problem_show`` names a problem, or one of its inputs."""
-    found = _INPUT.fullmatch(named[:500]) if "://" not in named and ":" not in named else None
+    found = _INPUT.fullmatch(named[:_LONGEST_NAME]) if "://" not in named and ":" not in named else None
     return usage_key(found[1] if found else named, batch.course, "problem")
 
 

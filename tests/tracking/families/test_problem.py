@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from tests.tracking.families.events import COURSE, HEX, OLD_COURSE, Taken, key, taken
@@ -350,6 +352,24 @@ def test_a_message_has_at_most_2000_characters():
     message = found.rows["response"][0]["message"]
     assert message == ("x " * 1000)[: len(message)]
     assert 1900 < len(message) <= 2000
+
+
+def test_each_part_has_its_own_message_though_others_say_the_same():
+    said = ["<p>One</p>", "<p>One</p>", "", "One", "<p></p>", None, 5, ["One"], ["One"], "<p>One</p>", "Two"]
+    parts = [f"{HEX}_{number}_1" for number in range(len(said))]
+    sent = {
+        "correct_map": {part: {"correctness": "correct", "msg": msg} for part, msg in zip(parts, said, strict=True)}
+    }
+    found = [row.get("message") for row in taken("problem_check", sent).rows["response"]]
+    assert found == ["One", "One", None, "One", None, None, None, None, None, "One", "Two"]
+
+
+@pytest.mark.parametrize(
+    "answer", [[], ["a"], ['"a\\', "é\n", "\ud800"], ["a", 5], ["a", None], [["a"]], {"a": "b"}, 5, True, 1.5]
+)
+def test_an_answer_that_is_no_text_is_kept_as_json(answer):
+    found = taken("problem_check", {"problem_id": BLOCK, "answers": {PART: answer}})
+    assert found.rows["response"][0]["answer"] == json.dumps(answer, ensure_ascii=False)
 
 
 def test_parts_tell_the_problem_that_the_server_does_not():
