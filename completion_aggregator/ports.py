@@ -36,6 +36,23 @@ class Sight:
     selections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedEnrollment:
+    """An enrollment as tables for analysis have it, active or not.
+
+    ``lms_id`` is the learner's number in the LMS, whose logs know her by it; None where it was not told.
+    ``username`` is empty where the LMS's name of her was not. ``cohort``: its number here and its name.
+    """
+
+    lms_id: int | None
+    username: str
+    course_key: str
+    mode: str
+    is_active: bool
+    created: datetime | None
+    cohort: tuple[int, str] | None = None
+
+
 class Platform(Protocol):
     """The LMS as we see it."""
 
@@ -104,6 +121,9 @@ class Platform(Protocol):
         self, course_key: CourseKey, *, mode: str | None = None, cohort_id: int | None = None
     ) -> QuerySet[Any, Any]:
         """Return a query of the ids of the users with an active enrollment: of this mode, in this cohort."""
+
+    def listed_enrollments(self) -> Iterator[ListedEnrollment]:
+        """Yield every enrollment there is, with a fixed number of queries for each few thousand: never in a request."""
 
     def role_holders(self, course_key: CourseKey, roles: Collection[str] | None = None) -> QuerySet[Any, Any]:
         """Return a query of the ids of the users who have one of these access roles in the course, or any at all."""

@@ -13,7 +13,7 @@ from completion_aggregator.aggregation import api
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.visibility import Profile
 from completion_aggregator.exceptions import UnknownCourse
-from completion_aggregator.ports import Sight
+from completion_aggregator.ports import ListedEnrollment, Sight
 
 
 class FakePlatform:
@@ -118,6 +118,16 @@ class FakePlatform:
     def may_read(self, user: AbstractBaseUser | AnonymousUser, course_key: CourseKey) -> bool:
         staff = self.roles.get(str(course_key), {}).get("staff", ())
         return user.is_active and (bool(getattr(user, "is_staff", False)) or user.pk in staff)
+
+    def listed_enrollments(self) -> Iterator[ListedEnrollment]:
+        """Learners by the numbers that they have here, with the modes and the cohorts that a test gave them."""
+        names = dict(get_user_model()._default_manager.values_list("pk", "username"))
+        for course_key, users in self.enrolled.items():
+            for user in users:
+                cohort = next((each for each, members in self.cohorts.items() if user in members), None)
+                mode = self.modes.get((course_key, user), "audit")
+                of_it = None if cohort is None else (cohort, f"cohort {cohort}")
+                yield ListedEnrollment(user, names.get(user, ""), course_key, mode, True, None, of_it)
 
     def aggregator_types(self) -> frozenset[str]:
         return frozenset({"course", "chapter", "sequential", "vertical", "library_content"})

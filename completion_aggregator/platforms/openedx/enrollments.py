@@ -10,8 +10,11 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.platforms.openedx import lms, roles
 from completion_aggregator.platforms.openedx.tables import exactly, text
+from completion_aggregator.ports import ListedEnrollment
 
 ROWS_PER_READ: Final = 10_000
+#: SQLite takes 32,766 values in one statement.
+LISTED_AT_ONCE: Final = 5_000
 
 
 def user_ids(course_key: CourseKey) -> Iterator[int]:
@@ -49,6 +52,18 @@ def query(course_key: CourseKey, *, mode: str | None = None, cohort_id: int | No
     return active.values_list("user_id", flat=True)
 
 
+def listed(at_once: int = LISTED_AT_ONCE) -> Iterator[ListedEnrollment]:
+    """Yield every enrollment, by key, so that no cursor stays open, however many there are."""
+    model: Any = lms.model("student", "CourseEnrollment")
+    columns = ("pk", "user_id", "user__username", text("course_id"), "mode", "is_active", "created")
+    last = 0
+    while rows := list(model.objects.filter(pk__gt=last).order_by("pk").values_list(*columns)[:at_once]):
+        last = rows[-1][0]
+        cohorts = _cohorts({row[1] for row in rows})
+        for _, user, name, course, mode, is_active, created in rows:
+            yield ListedEnrollment(user, name, course, mode, bool(is_active), created, cohorts.get((course, user)))
+
+
 def role_holders(course_key: CourseKey, names: Collection[str] | None = None) -> QuerySet[Any, Any]:
     """Return a query of the ids of the users who have one of these access roles in the course, or any at all.
 
@@ -77,6 +92,16 @@ def course_keys() -> list[CourseKey]:
     if index is not None:
         found.update(index.objects.values_list(text("course_id"), flat=True))
     return _keys(found)
+
+
+def _cohorts(user_ids: Collection[int]) -> dict[tuple[str, int], tuple[int, str]]:
+    """Return number and name of learners' cohorts, by course and learner."""
+    memberships: Any = lms.model("course_groups", "CohortMembership")
+    if memberships is None:
+        return {}
+    columns = (text("course_id"), "user_id", "course_user_group_id", "course_user_group__name")
+    found = memberships.objects.filter(user_id__in=user_ids).values_list(*columns)
+    return {(course, user): (cohort, name) for course, user, cohort, name in found}
 
 
 def _active(*, course_key: CourseKey | None = None, user_id: int | None = None) -> QuerySet[Any, Any]:

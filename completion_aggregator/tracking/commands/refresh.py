@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from django.db import DEFAULT_DB_ALIAS
+
 from completion_aggregator.ports import get_platform
 from completion_aggregator.tracking import refresh
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
 from completion_aggregator.tracking.refresh import activity, forum, grades, platform
+from completion_aggregator.tracking.refresh.site import Person
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
@@ -23,7 +26,8 @@ _EPILOG: Final = """examples:
   tracking refresh activity --using read_replica
 
 Each table is replaced when its new rows are all written; until then, and if it fails, the old ones stay.
-Private tables (user, profile, lti_person, anonymous_id, post_text) go to the private store.
+Private tables (user, profile, lti_person, anonymous_id, post_text) go to the private store. A standalone site has
+courses, and of platform enrollment_now and cohort_member; all else comes out of a dump of its LMS.
 """
 #: In the order in which ``all`` runs them.
 KINDS: Final = ("courses", "grades", "platform", "forum", "activity")
@@ -42,6 +46,9 @@ class _Request:
     source: refresh.Source
     target: refresh.Target
     pseudonym: refresh.Pseudonym
+    person: Person
+    #: Whether it is the site's own database that is read.
+    is_here: bool
     tables: Sequence[str] = ()
     forum_dump: Path | None = None
     keep_text: bool = False
@@ -86,6 +93,8 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
             source=_source(options, kinds, opened),
             target=refresh.ParquetTarget(store.tables_folder, store.private_folder / "tables"),
             pseudonym=lambda user_id: store.pseudonym(user_id, ""),
+            person=store.pseudonym,
+            is_here=not options.from_dump and options.using == DEFAULT_DB_ALIAS,
             tables=options.tables,
             forum_dump=options.forum_dump,
             keep_text=options.keep_text,
@@ -124,11 +133,18 @@ def _refreshes(request: _Request, kinds: Sequence[str]) -> dict[str, Callable[[]
     ways: dict[str, Callable[[], refresh.RefreshSummary]] = {
         "courses": lambda: refresh.refresh_courses(get_platform(), target),
         "grades": lambda: refresh.refresh_grades(source, target, pseudonym=pseudonym),
-        "platform": lambda: refresh.refresh_platform(source, target, pseudonym=pseudonym, wanted=request.tables),
+        "platform": lambda: _platform(request),
         "forum": lambda: refresh.refresh_forum(posts, target, pseudonym=pseudonym, keep_text=request.keep_text),
         "activity": lambda: refresh.refresh_activity(source, target, pseudonym=pseudonym),
     }
     return {kind: ways[kind] for kind in kinds}
+
+
+def _platform(request: _Request) -> refresh.RefreshSummary:
+    """Refresh from tables of an LMS, or from what a site that is none lists: its accounts have numbers of their own."""
+    if request.is_here and platform.ENROLLMENTS not in request.source.tables():
+        return refresh.refresh_site(get_platform(), request.target, person=request.person, wanted=request.tables)
+    return refresh.refresh_platform(request.source, request.target, pseudonym=request.pseudonym, wanted=request.tables)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from completion_aggregator.tracking.refresh.dumped import DumpSource
 from completion_aggregator.tracking.refresh.forum import refresh_forum
 from completion_aggregator.tracking.refresh.grades import refresh_grades
 from completion_aggregator.tracking.refresh.platform import PLATFORM_TABLES, refresh_platform
+from completion_aggregator.tracking.refresh.site import SITE_TABLES, refresh_site
 from completion_aggregator.tracking.refresh.source import Pseudonym, Source
 from completion_aggregator.tracking.refresh.summary import RefreshSummary, refresh_all
 from completion_aggregator.tracking.refresh.tables import REFRESHED
@@ -15,6 +16,7 @@ from completion_aggregator.tracking.refresh.target import ParquetTarget, Target
 __all__ = [
     "PLATFORM_TABLES",
     "REFRESHED",
+    "SITE_TABLES",
     "DatabaseSource",
     "DumpSource",
     "ParquetTarget",
@@ -28,4 +30,5 @@ __all__ = [
     "refresh_forum",
     "refresh_grades",
     "refresh_platform",
+    "refresh_site",
 ]

@@ -12,6 +12,8 @@ from completion_aggregator.tracking.refresh.target import Target
 from completion_aggregator.tracking.tables import Table
 
 _FORGOTTEN: Final = "{} rows are of nobody known, or of people who asked to be forgotten: not in the private tables"
+#: By this table one can tell an LMS.
+ENROLLMENTS: Final = "student_courseenrollment"
 _PARTITION: Final = "xblock.partition_service.partition_"
 
 
@@ -59,7 +61,7 @@ def _remembered(rows: Iterator[Row], account: Account) -> Iterator[Row]:
 
 def _enrollments(source: Source, pseudonym: Pseudonym) -> Iterator[Row]:
     columns = ("user_id", "course_id", "mode", "is_active", "created")
-    for rows in source.rows("student_courseenrollment", columns):
+    for rows in source.rows(ENROLLMENTS, columns):
         for user, course, mode, is_active, created in rows:
             yield pseudonym(user), text(course), text(mode), flag(is_active), moment(created)
 
@@ -143,7 +145,7 @@ def _by_id(source: Source, table: str, *columns: str) -> Mapping[Any, Row]:
 PLATFORM_TABLES: Final[Mapping[str, _Copy]] = {
     copy.table.name: copy
     for copy in (
-        _Copy(tables.ENROLLMENT_NOW, _enrollments, ("student_courseenrollment",)),
+        _Copy(tables.ENROLLMENT_NOW, _enrollments, (ENROLLMENTS,)),
         _Copy(
             tables.COHORT_MEMBER, _cohort_members, ("course_groups_cohortmembership", "course_groups_courseusergroup")
         ),

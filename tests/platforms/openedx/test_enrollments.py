@@ -11,6 +11,7 @@ from openedx.core.djangoapps.content.course_overviews.models import CourseOvervi
 
 from completion_aggregator.aggregation.statistics import subquery
 from completion_aggregator.platforms.openedx import enrollments
+from completion_aggregator.ports import ListedEnrollment
 from tests.platforms.openedx.graphs import KEY, ORG, OTHER
 from tests.platforms.openedx.people import (
     cohort,
@@ -122,6 +123,28 @@ def test_the_query_of_a_class_goes_by_mode_and_cohort():
     assert ids(enrollments.query(KEY, cohort_id=blue.pk)) == []
     unenroll(cleo, KEY)
     assert ids(enrollments.query(KEY, cohort_id=red.pk)) == [ann.pk]
+
+
+def test_every_enrollment_is_listed_with_the_cohort_that_is_of_its_course():
+    ann, ben = learner("ann"), learner("ben")
+    for user, key in ((ann, KEY), (ann, OTHER), (ben, KEY)):
+        enroll(user, key, "verified")
+    unenroll(ben, KEY)
+    red = cohort(KEY, "Red", members=[ann]).pk
+    CourseEnrollment.objects.update(created=NOW)
+    for at_once in (1, 2, 3, 5000):
+        assert list(enrollments.listed(at_once)) == [
+            ListedEnrollment(ann.pk, "ann", str(KEY), "verified", True, NOW, (red, "Red")),
+            ListedEnrollment(ann.pk, "ann", str(OTHER), "verified", True, NOW),
+            ListedEnrollment(ben.pk, "ben", str(KEY), "verified", False, NOW),
+        ]
+
+
+def test_the_list_takes_as_many_queries_for_one_as_for_some_thousand(django_assert_num_queries):
+    for name in ("ann", "ben", "cleo"):
+        enroll(learner(name), KEY)
+    with django_assert_num_queries(3):  # two for all, one that finds no more
+        list(enrollments.listed())
 
 
 # --- who teaches ---------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from completion_aggregator.platforms.standalone.models import LmsUser
 from completion_aggregator.tracking.commands import tree
 from completion_aggregator.tracking.store import Store
+from tests.platforms.standalone.builders import course, learner
 from tests.tracking.refresh.bson_writing import encode
 from tests.tracking.refresh.sources import dump_of
 from tests.tracking.refresh.test_activity import STATE, of
@@ -101,6 +103,23 @@ def test_a_database_without_the_tables_says_so(place):
     status, out, err = run("grades")
     assert (status, out) == (1, "")
     assert err.startswith("grades failed: the database 'default' has no table grades_persistentcoursegrade; it has ")
+
+
+@pytest.mark.django_db
+def test_of_a_site_that_is_no_lms_it_brings_what_that_lists(place, settings):
+    """The site's accounts have numbers of their own, which are those of others in the logs."""
+    settings.COMPLETION_AGGREGATOR_PLATFORM = "completion_aggregator.platforms.standalone.platform.StandalonePlatform"
+    course()
+    LmsUser.objects.create(lms_id=7, user=learner("ana"))
+    learner("ben")
+    status, out, err = run("platform", "--json")
+    assert (status, err) == (0, "")
+    (summary,) = json.loads(out)
+    assert summary["rows"] == {"enrollment_now": 2, "cohort_member": 0}
+    persons = pq.read_table(place.tables_folder / "enrollment_now.parquet").column("person").to_pylist()
+    assert [each.bytes for each in persons] == [place.pseudonym(7, ""), place.pseudonym(None, "ben")]
+    assert not (place.private_folder / "tables").exists()
+    assert run("platform", "--tables", "user")[0] == 1
 
 
 def test_what_cannot_be_meant_is_refused(place, dump, tmp_path, capsys):
