@@ -11,6 +11,7 @@ _LONGEST_NUMBER: Final = 40
 _LONGEST_KEY: Final = 400
 _LONGEST_TERM: Final = 500
 _LARGEST_INTEGER: Final = 2**63
+_LONGEST_REMEMBERED: Final = 1000
 
 _CLOCK: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2}(?:\.\d{1,9})?)", re.ASCII)
 _BARE: Final = re.compile(r"[\w.~-]+")
@@ -33,13 +34,13 @@ def number(value: object) -> float | None:
         found = float(value)  # type: ignore[arg-type] # likewise
     except (ValueError, OverflowError):
         return None
-    return found if isfinite(found) else None
+    return found if kind is int or isfinite(found) else None
 
 
 def integer(value: object) -> int | None:
     """Return a whole number of 64 bits, also one written as text or as a float."""
     if type(value) is not int:
-        found = number(value)
+        found = None if value is None else number(value)
         if found is None or not found.is_integer():
             return None
         value = int(found)
@@ -78,8 +79,10 @@ def words(listed: str) -> tuple[str, ...]:
 def take_number(payload: dict[str, Any], key: str) -> float | None:
     """Take a number out of a payload; what is none stays in it."""
     value = payload.pop(key, None)
+    if value is None:
+        return None
     found = number(value)
-    if found is None and value is not None:
+    if found is None:
         payload[key] = value
     return found
 
@@ -87,8 +90,10 @@ def take_number(payload: dict[str, Any], key: str) -> float | None:
 def take_integer(payload: dict[str, Any], key: str) -> int | None:
     """Take a whole number out of a payload; what is none stays in it."""
     value = payload.pop(key, None)
+    if value is None:
+        return None
     found = integer(value)
-    if found is None and value is not None:
+    if found is None:
         payload[key] = value
     return found
 
@@ -107,10 +112,10 @@ def take_term(payload: dict[str, Any], key: str) -> str | None:
     value = payload.pop(key, None)
     if value is None or value == "":
         return None
+    if type(value) is str and len(value) <= _LONGEST_TERM:
+        return value
     if type(value) is int and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
         return str(value)
-    if isinstance(value, str) and len(value) <= _LONGEST_TERM:
-        return value
     payload[key] = value
     return None
 
@@ -157,11 +162,8 @@ def usage_key(written: str, course: str, kind: str) -> str:
 
 def plain(markup: str, longest: int) -> str:
     """Return the text of a piece of HTML, of at most so many characters."""
-    # Ten times as much markup as text is plenty, and bounds the work.
-    found = _TAG.sub(" ", markup[: longest * 10]) if "<" in markup else markup[: longest * 10]
-    if "&" in found:
-        found = html.unescape(found)
-    return " ".join(found.split())[:longest]
+    # What a course says to an answer comes back with each learner who gives it.
+    return (_remembered_plain if len(markup) <= _LONGEST_REMEMBERED else _plain)(markup, longest)
 
 
 def prune(value: Any, depth: int = 3) -> Any:
@@ -170,6 +172,17 @@ def prune(value: Any, depth: int = 3) -> Any:
         kept = {key: left for key, part in value.items() if (left := prune(part, depth - 1)) is not None}
         return kept or None
     return None if value is None or value in ("", [], {}) else value
+
+
+def _plain(markup: str, longest: int) -> str:
+    # Ten times as much markup as text is plenty, and bounds the work.
+    found = _TAG.sub(" ", markup[: longest * 10]) if "<" in markup else markup[: longest * 10]
+    if "&" in found:
+        found = html.unescape(found)
+    return " ".join(found.split())[:longest]
+
+
+_remembered_plain: Final = lru_cache(maxsize=4096)(_plain)
 
 
 def _with_slashes(dashed: str, course: str) -> str:

@@ -181,3 +181,9 @@ def test_nothing_is_raised_whatever_the_value(value):
 def test_no_text_is_too_odd_for_a_key(written, course, kind):
     assert isinstance(usage_key(written, course, kind), str)
     assert isinstance(plain(written, 100), str)
+
+
+@pytest.mark.parametrize("repeats", [1, 1000], ids=["remembered", "long"])
+def test_a_text_that_was_read_before_is_cut_where_it_is_asked_for(repeats):
+    markup = "<p>well&nbsp;done</p>" * repeats
+    assert [plain(markup, longest) for longest in (4, 6, 4, 9)] == ["well", "well d", "well", "well done"]

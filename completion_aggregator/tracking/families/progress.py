@@ -1,5 +1,6 @@
 """Grades, completions, certificates."""
 
+from math import isfinite
 from typing import Any, Final
 
 from completion_aggregator.tracking.batch import Batch, Transform
@@ -98,14 +99,15 @@ def shared(action: str, payload: dict[str, Any], batch: Batch) -> str:
 def _of_platform(payload: dict[str, Any], batch: Batch) -> None:
     """Drop the learner and the course: they are the event's own."""
     payload.pop("user_id", None)
-    if payload.get("course_id") == batch.course:
-        payload.pop("course_id", None)
+    if "course_id" in payload and payload["course_id"] == batch.course:
+        del payload["course_id"]
 
 
 def _ratio(earned: float | None, possible: float | None) -> float | None:
     if earned is None or not possible:
         return None
-    return number(earned / possible)
+    ratio = earned / possible
+    return ratio if isfinite(ratio) else None
 
 
 _LEADING_TO_NAMES: Final = (
