@@ -87,6 +87,12 @@ class Platform(Protocol):
     def course_graphs(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, tuple[str, CourseGraph]]:
         """Return the same of each of these courses whose content can be read."""
 
+    def graded(self, course_key: CourseKey) -> Collection[str] | None:
+        """Return the keys of the course's blocks that count for its grade; None where the platform does not say.
+
+        It may read the whole content: for tables of it, never in a request. Raises UnknownCourse or InvalidCourse.
+        """
+
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:

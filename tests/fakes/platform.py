@@ -36,6 +36,7 @@ class FakePlatform:
         self.modes: dict[tuple[str, int], str] = {}
         self.cohorts: dict[int, list[int]] = {}
         self.roles: dict[str, dict[str, list[int]]] = {}
+        self.graded_blocks: dict[str, set[str]] = {}  # of courses whose grading is known
 
     def publish(self, graph: CourseGraph) -> CourseKey:
         """Make *graph* the current content of its course."""
@@ -68,6 +69,10 @@ class FakePlatform:
 
     def course_graphs(self, course_keys: Collection[CourseKey]) -> Mapping[CourseKey, tuple[str, CourseGraph]]:
         return {key: self.course_graph(key) for key in course_keys if str(key) in self.graphs}
+
+    def graded(self, course_key: CourseKey) -> Collection[str] | None:
+        self._graph(course_key)
+        return self.graded_blocks.get(str(course_key))
 
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime

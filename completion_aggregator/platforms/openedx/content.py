@@ -90,6 +90,19 @@ def graphs(course_keys: Collection[CourseKey]) -> dict[CourseKey, tuple[str, Cou
     return {key: (each.content_hash, each) for key, each in found.items()}
 
 
+def graded(course_key: CourseKey) -> frozenset[str] | None:
+    """Return the blocks that count for the grade; None where nothing is collected, or not by the LMS's grades.
+
+    Raises UnknownCourse or InvalidCourse.
+    """
+    if not course_key.is_course or course_key not in _collected(course_key):
+        return None
+    with _legible(course_key):
+        structure = _structure(course_key)
+        said = {str(key): structure.get_xblock_field(key, "graded") for key in structure.topological_traversal()}
+    return frozenset(key for key, is_graded in said.items() if is_graded) if set(said.values()) != {None} else None
+
+
 def outdated(course_key: CourseKey | None = None) -> list[CourseKey]:
     """Return the courses of which something newer was collected than is kept, or ought to have been: three queries.
 

@@ -44,6 +44,10 @@ class OpenEdxPlatform:
         """Return the same of each of these courses whose content can be read, in one query."""
         return content.graphs(course_keys)
 
+    def graded(self, course_key: CourseKey) -> Collection[str] | None:
+        """Return what the LMS has collected of it; None where it has collected nothing."""
+        return content.graded(course_key)
+
     def sights(
         self, course_key: CourseKey, graph: CourseGraph, user_ids: Collection[int], *, now: datetime
     ) -> Mapping[int, Sight]:

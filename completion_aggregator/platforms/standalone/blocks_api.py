@@ -7,6 +7,7 @@ To what the LMS says, a file may add ``completion_mode``, ``optional_completion`
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -46,7 +47,9 @@ def read_blocks_json(path: Path | str, modes: ModeTable | None = None) -> Course
     as_partitions = partial(fields.as_partitions, report=partial(findings.problem, str(file), None))
     partitions = fields_of_course.get("user_partitions", as_partitions) or []
     title = outline.drafts[root].title or outline.course_key
-    return outline.content(root, title, partitions)
+    content = outline.content(root, title, partitions)
+    # It says so of no block unless it was asked (``requested_fields=graded``).
+    return content if any("graded" in values for values in blocks.values()) else replace(content, graded=None)
 
 
 def _load(file: Path) -> Any:
@@ -159,6 +162,7 @@ def _add(outline: Outline, key: str, answer: _Answer, file: str) -> None:
         staff_only=values.get("visible_to_staff_only", fields.as_flag),
         group_access=values.get("group_access", fields.as_group_access) or {},
         days_early_for_beta=values.get("days_early_for_beta", fields.as_days),
+        graded=values.get("graded", fields.as_flag),
         bank_size=_bank_size(outline, match["type"], values),
     )
 

@@ -43,7 +43,7 @@ def store_version(content: CourseContent, graph: CourseGraph) -> StoredVersion:
         Course.objects.get_or_create(course_key=key)
         # Two imports of one course take turns, so that versions are numbered without a gap or a clash.
         course = Course.objects.select_for_update().get(course_key=key)
-        version = _version(course, content.report, graph)
+        version = _version(course, content, graph)
         changed = course.current_id != version.pk
         if changed:
             course.current, course.title = version, content.title[:255]
@@ -70,11 +70,21 @@ def report_json(report: ImportReport) -> dict[str, Any]:
     }
 
 
-def _version(course: Course, report: ImportReport, graph: CourseGraph) -> CourseVersion:
+def _version(course: Course, content: CourseContent, graph: CourseGraph) -> CourseVersion:
     last = course.versions.aggregate(last=Max("number"))["last"] or 0
+    graded = None if content.graded is None else sorted(content.graded)
     # An author may go back to an earlier content: that is the earlier version again.
-    version, _ = course.versions.get_or_create(
+    version, is_new = course.versions.get_or_create(
         content_hash=graph.content_hash,
-        defaults={"number": last + 1, "graph": graph.to_bytes(), "report": report_json(report)},
+        defaults={
+            "number": last + 1,
+            "graph": graph.to_bytes(),
+            "report": report_json(content.report),
+            "graded": graded,
+        },
     )
+    # What is graded counts for nothing here, so it makes no version; a file that does not say changes nothing.
+    if not is_new and graded is not None and version.graded != graded:
+        version.graded = graded
+        version.save(update_fields=["graded"])
     return version

@@ -26,13 +26,17 @@ class Course(models.Model):
 
 
 class CourseVersion(models.Model):
-    """One content of a course, compiled. A version never changes."""
+    """One content of a course, compiled. A version never changes, but for what was told of its grading.
+
+    ``graded``: the keys of the blocks that count for the grade; null: nobody said.
+    """
 
     course = models.ForeignKey(Course, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     content_hash = models.CharField(max_length=64)
     graph = models.BinaryField()
     report = models.JSONField(default=dict)
+    graded = models.JSONField(null=True)
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:

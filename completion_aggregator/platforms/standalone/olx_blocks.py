@@ -181,6 +181,7 @@ class BlockReader:
             staff_only=values.get("visible_to_staff_only", fields.as_flag),
             group_access=values.get("group_access", fields.as_group_access) or {},
             days_early_for_beta=values.get("days_early_for_beta", fields.as_days),
+            graded=values.get("graded", fields.as_flag),
         )
         if len(self._outline.drafts) >= MAX_BLOCKS:
             raise InvalidCourse(f"{values.file}:{element.line}: more than {MAX_BLOCKS} blocks; is this one course?")

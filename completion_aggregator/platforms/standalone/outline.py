@@ -53,13 +53,17 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CourseContent:
-    """One version of a course's content. ``blocks``: in document order, the root first, each key once."""
+    """One version of a course's content. ``blocks``: in document order, the root first, each key once.
+
+    ``graded``: the keys of those that count for the grade; None where the file does not say.
+    """
 
     course_key: str
     title: str
     blocks: tuple[Block, ...]
     partitions: tuple[Partition, ...] = ()
     report: ImportReport = field(default_factory=ImportReport)
+    graded: frozenset[str] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +83,7 @@ class Draft:
     group_access: dict[int, frozenset[int]] = field(default_factory=dict)
     days_early_for_beta: float | None = None
     bank_size: int | None = None
+    graded: bool | None = None
 
 
 @dataclass(slots=True)
@@ -133,6 +138,7 @@ class Outline:
             blocks=blocks,
             partitions=tuple(present.values()),
             report=self._report(blocks),
+            graded=frozenset(draft.key for draft in drafts if draft.graded),
         )
 
     def _walk(self, root: str) -> list[tuple[str, str | None]]:
@@ -188,6 +194,8 @@ class Outline:
                 draft.optional = above.optional
             if above and draft.days_early_for_beta is None:
                 draft.days_early_for_beta = above.days_early_for_beta
+            if above and draft.graded is None:
+                draft.graded = above.graded
 
     def _partitions(self, listed: list[Partition], drafts: list[Draft]) -> dict[int, Partition]:
         present: dict[int, Partition] = {}

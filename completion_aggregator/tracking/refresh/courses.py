@@ -1,6 +1,6 @@
 """Courses and their outlines, as this product knows them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -8,6 +8,7 @@ from opaque_keys.edx.keys import CourseKey
 
 from completion_aggregator.course_graph.graph import CourseGraph
 from completion_aggregator.course_graph.visibility import ALWAYS, Profile, moment_of
+from completion_aggregator.exceptions import InvalidCourse, UnknownCourse
 from completion_aggregator.tracking.refresh.source import Row, batch_of, text
 from completion_aggregator.tracking.refresh.summary import Account, RefreshSummary, now
 from completion_aggregator.tracking.refresh.tables import BLOCK, COURSE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 20  # graphs in memory
 _LISTED: Final = 5
+_UNGRADED: Final = "of {} courses the platform does not say what is graded: `graded` is NULL"
 
 
 def refresh_courses(platform: "Platform", target: Target) -> RefreshSummary:
@@ -26,7 +28,7 @@ def refresh_courses(platform: "Platform", target: Target) -> RefreshSummary:
     account = Account("courses", target)
     read: list[Row] = []
     keys = platform.course_keys()
-    account.write_batches(BLOCK, _blocks(platform, keys, read))
+    account.write_batches(BLOCK, _blocks(platform, keys, read, account))
     account.write(COURSE, read)
     found = {row[0] for row in read}
     if unread := [str(key) for key in keys if str(key) not in found]:
@@ -37,7 +39,9 @@ def refresh_courses(platform: "Platform", target: Target) -> RefreshSummary:
     return account.close()
 
 
-def _blocks(platform: "Platform", keys: Sequence[CourseKey], read: list[Row]) -> Iterator[pa.RecordBatch]:
+def _blocks(
+    platform: "Platform", keys: Sequence[CourseKey], read: list[Row], account: Account
+) -> Iterator[pa.RecordBatch]:
     """Yield the blocks of each course, and add its own row to *read*."""
     for first in range(0, len(keys), _AT_ONCE):
         some = keys[first : first + _AT_ONCE]
@@ -45,12 +49,25 @@ def _blocks(platform: "Platform", keys: Sequence[CourseKey], read: list[Row]) ->
         for key in some:
             if key in graphs:
                 version, graph = graphs[key]
-                yield batch_of(BLOCK, list(outline(graph)))
+                yield batch_of(BLOCK, list(outline(graph, _graded(platform, key, account))))
                 read.append((str(key), key.org, key.course, key.run, text(graph.titles[0]), version, len(graph), now()))
 
 
-def outline(graph: CourseGraph) -> Iterator[Row]:
-    """Yield the blocks of a course in the order of their numbers: parents first, else as the course reads."""
+def _graded(platform: "Platform", key: CourseKey, account: Account) -> Collection[str] | None:
+    try:
+        found = platform.graded(key)
+    except (UnknownCourse, InvalidCourse):
+        found = None  # what was compiled before is all there is
+    if found is None:
+        account.counts[_UNGRADED] += 1
+    return found
+
+
+def outline(graph: CourseGraph, graded: Collection[str] | None = None) -> Iterator[Row]:
+    """Yield the blocks of a course in the order of their numbers: parents first, else as the course reads.
+
+    *graded*: the keys of those that count for the grade; None: it is not known.
+    """
     keys, types, titles, modes, rules = graph.keys, graph.types, graph.titles, graph.modes, graph.rules
     parents, positions, counts = _above(graph.children)
     paths, depths = [""] * len(graph), [0] * len(graph)
@@ -66,7 +83,7 @@ def outline(graph: CourseGraph) -> Iterator[Row]:
             graph.course_key, keys[block], types[block], text(titles[block]),
             None if parent is None else keys[parent], counts[block], positions[block], depths[block],
             text(paths[block]), modes[block].value, optional.get(block), bool(rules.staff_only[block]),
-            None if start == ALWAYS else moment_of(start), block,
+            None if start == ALWAYS else moment_of(start), None if graded is None else keys[block] in graded, block,
         )  # fmt: skip
 
 

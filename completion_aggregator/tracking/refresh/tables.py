@@ -43,6 +43,7 @@ BLOCK: Final = Table(
         Column("optional", _FLAG, "Of completable blocks: whether its completion counts apart."),
         Column("staff_only", _FLAG, "Whether only staff see it, by its own setting or one above."),
         Column("start", _TIME, "When it is released, by its own date or one above; NULL: always was."),
+        Column("graded", _FLAG, "Whether it counts for the grade of the course; NULL: the platform does not say."),
         Column("number", _INTEGER, "Place in the outline, from 0: order by it to read the course as it stands."),
     ),
 )

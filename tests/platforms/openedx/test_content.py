@@ -489,3 +489,23 @@ def test_a_process_that_has_never_looked_a_scheme_up_knows_it_by_name(monkeypatc
     monkeypatch.delattr(UserPartition.get_scheme("cohort"), "name")
     _, graph = content.graph(KEY)
     assert graph.partitions[101].scheme == "cohort"
+
+
+# --- what is graded ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_graded_is_what_the_lms_has_collected_for_its_grades() -> None:
+    problem = block("problem", "p")
+    author(
+        block("sequential", "exam", problem, graded=True), block("sequential", "free", block("html", "text")), key=KEY
+    )
+    assert {key.rpartition("@")[2] for key in content.graded(KEY) or ()} == {"exam", "p"}
+
+
+def test_nothing_is_known_of_the_grading_of_a_course_that_is_not_collected() -> None:
+    simple()
+    clear_course_from_cache(KEY)
+    BlockStructureModel.objects.all().delete()
+    with lms_counters.counting() as happened:
+        assert [content.graded(key) for key in (KEY, OTHER, LIBRARY)] == [None, None, None]
+    assert happened == {}

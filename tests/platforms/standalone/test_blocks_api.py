@@ -221,3 +221,11 @@ def test_texts_are_what_every_database_can_store(tmp_path):
         f"{tmp_path / 'blocks.json'}: {key('html', 'h')}: display_name=['x']: not a text; taken as not set",
         f"{tmp_path / 'blocks.json'}: {ROOT}: the child \ufffd is not in the course; left out",
     ]
+
+
+def test_what_is_graded_is_known_where_the_answer_was_asked_for_it(tmp_path):
+    assert read(tmp_path, {"blocks": small_course()}).graded is None
+    asked = {usage_key: {**values, "graded": False} for usage_key, values in small_course().items()}
+    assert read(tmp_path, {"blocks": asked}).graded == frozenset()
+    asked[key("problem", "p")]["graded"] = True
+    assert read(tmp_path, {"blocks": asked}).graded == frozenset({key("problem", "p")})

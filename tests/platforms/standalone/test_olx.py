@@ -776,3 +776,13 @@ def test_a_container_may_have_its_children_in_a_file_of_another_name(tmp_path):
 def test_what_is_no_course_is_refused_with_the_reason(tmp_path, files, message):
     with pytest.raises(InvalidCourse, match=message):
         read(tmp_path, files)
+
+
+def test_what_is_graded_holds_for_all_below_that_says_nothing_else(tmp_path):
+    content = read_inline(
+        tmp_path,
+        '<sequential url_name="exam" graded="true"><vertical url_name="v"><problem url_name="p">1</problem>'
+        '<html url_name="h" graded="false"/></vertical></sequential><sequential url_name="free" display_name="Free"/>',
+    )
+    assert content.graded == frozenset({key("sequential", "exam"), key("vertical", "v"), key("problem", "p")})
+    assert read_inline(tmp_path / "other", '<sequential url_name="free" display_name="Free"/>').graded == frozenset()

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -26,6 +27,7 @@ from tests.platforms.standalone.builders import (
     course,
     leaf,
     learner,
+    usage,
 )
 
 pytestmark = pytest.mark.django_db
@@ -211,3 +213,17 @@ def test_course_keys_differ_by_case_on_every_database(platform):
     ana = learner("ana")
     assert {each.course_id for each in Enrollment.objects.filter(user=ana)} == {divided.pk, other.pk}
     assert list(platform.enrolled_user_ids(KEY)) == [ana.pk]
+
+
+def test_what_is_graded_is_what_the_last_file_of_this_content_said(platform):
+    course()
+    assert platform.graded(KEY) is None
+    small = content()
+    one, two = usage("html", "one"), usage("html", "two")
+    for said, known in (({one, two}, {one, two}), ({one}, {one}), (None, {one}), (set(), set())):
+        graded = None if said is None else frozenset(said)
+        stored = store_version(replace(small, graded=graded), compile_content(small))
+        assert (stored.number, stored.changed) == (1, False)
+        assert platform.graded(KEY) == known
+    with pytest.raises(UnknownCourse):
+        platform.graded(CourseKey.from_string("course-v1:A+Empty+1"))
