@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
 
 from completion_aggregator.tracking.cells import neutral_row
-from completion_aggregator.tracking.destination import require_here
+from completion_aggregator.tracking.clickhouse import access, erasing, persons
 from completion_aggregator.tracking.engine import engine
 from completion_aggregator.tracking.errors import TrackingError
 from completion_aggregator.tracking.ledger import Ledger
-from completion_aggregator.tracking.replacement import files
+from completion_aggregator.tracking.replacement import files, settle
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.views import log_access
+
+if TYPE_CHECKING:
+    from completion_aggregator.tracking.clickhouse.connection import Connection
 
 #: Characters of the hash that json_to_relation had for a name.
 _LEGACY: Final = 40
@@ -51,9 +54,15 @@ class Answer:
 class Directory:
     """Everybody whom the store knows."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store, ledger: Ledger) -> None:
-        self._connection, self._store, self._ledger = connection, store, ledger
-        tell(connection, store, ledger)
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        store: Store,
+        ledger: Ledger,
+        elsewhere: "Connection | None" = None,
+    ) -> None:
+        self._connection, self._store, self._ledger, self._elsewhere = connection, store, ledger, elsewhere
+        tell(connection, store, ledger, elsewhere)
 
     def everybody(self, course: str | None = None) -> Iterator[Known]:
         """Yield who was seen, or who was in the courses that match a pattern, by name."""
@@ -81,23 +90,34 @@ class Directory:
 
     def _enter(self, course: str) -> None:
         self._connection.execute(_MEMBERS)
-        if stored := self._ledger.parts("event"):
+        if self._elsewhere:
+            self._enter_from(self._elsewhere, course)
+        elif stored := self._ledger.parts("event"):
             self._connection.execute(_FILL_MEMBERS, [files(self._store, stored), course])
+
+    def _enter_from(self, elsewhere: "Connection", course: str) -> None:
+        known = pa.table({"course": pa.array(persons.courses(elsewhere), pa.string())})
+        self._connection.register("given", known)
+        chosen = [row[0] for row in self._connection.execute(_CHOSEN, [course]).fetchall()]
+        _fill(self._connection, _GIVEN_MEMBERS, persons.members(elsewhere, chosen))
 
 
 @contextmanager
 def directory(store: Store, what: str) -> Iterator[Directory]:
     """Provide everybody; *what* goes to the access log, and names nobody."""
     with store.reading() as ledger, engine(store, "people") as connection:
-        require_here(ledger)
         log_access(store, what)
-        yield Directory(connection, store, ledger)
+        yield Directory(connection, store, ledger, _elsewhere(store, ledger))
 
 
-def tell(connection: duckdb.DuckDBPyConnection, store: Store, ledger: Ledger) -> None:
+def tell(
+    connection: duckdb.DuckDBPyConnection, store: Store, ledger: Ledger, elsewhere: "Connection | None" = None
+) -> None:
     """Make the tables ``people``, as seen in the logs, and ``known``, with the platform's accounts if refreshed."""
     connection.execute(_PEOPLE)
-    if stored := ledger.parts("person"):
+    if elsewhere:
+        _fill(connection, _GIVEN_PEOPLE, persons.people(elsewhere))
+    elif stored := ledger.parts("person"):
         connection.execute(_FILL_PEOPLE, [files(store, stored)])
     accounts = store.private_folder / "tables" / "user.parquet"
     connection.execute(_KNOWN)
@@ -123,6 +143,23 @@ def write_map(people: Iterable[Known], target: Path) -> int:
         target.unlink()
         raise
     return rows
+
+
+def _elsewhere(store: Store, ledger: Ledger) -> "Connection | None":
+    elsewhere = access.connection_of(ledger)
+    if elsewhere and erasing.noted(ledger):
+        # Whoever is being forgotten is not to be told any more.
+        with store.writing() as writing:
+            settle(store, writing)
+            erasing.finish(writing, elsewhere)
+    return elsewhere
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, sql: str, batches: Iterable[pa.RecordBatch]) -> None:
+    for batch in batches:
+        connection.register("given", pa.table(batch))
+        connection.execute(sql)
+        connection.unregister("given")
 
 
 def _asked(texts: list[str]) -> pa.Table:
@@ -157,6 +194,7 @@ _FILL_PEOPLE: Final = """
 INSERT INTO people SELECT person, user_id, username, first, time, legacy
 FROM read_parquet(?, hive_partitioning = false)
 """
+_GIVEN_PEOPLE: Final = "INSERT INTO people SELECT person, user_id, username, first, time, legacy FROM given"
 _KNOWN: Final = """
 CREATE TABLE known AS
 SELECT username, user_id, person, max(legacy) AS legacy, false AS is_account FROM people GROUP BY ALL
@@ -168,6 +206,8 @@ _MEMBERS: Final = "CREATE OR REPLACE TABLE member (person UUID)"
 _FILL_MEMBERS: Final = """
 INSERT INTO member SELECT DISTINCT person FROM read_parquet(?, hive_partitioning = false) WHERE course GLOB ?
 """
+_CHOSEN: Final = "SELECT course FROM given WHERE course GLOB ?"
+_GIVEN_MEMBERS: Final = "INSERT INTO member SELECT person FROM given"
 _EVERYBODY: Final = """
 SELECT username, user_id, CAST(person AS VARCHAR), max(legacy) FROM known
 GROUP BY username, user_id, person ORDER BY username, user_id, person

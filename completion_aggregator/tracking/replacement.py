@@ -5,7 +5,7 @@ Killed before that transaction, nothing has happened; killed after it, the next 
 
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
@@ -82,8 +82,10 @@ class Replacement:
         parts.sync(staged.parent)
         self._staged.append((f"{kind}/{table.relative_to(root)}", f"{kind}/{staged.relative_to(root)}"))
 
-    def commit(self, *, grace: timedelta, tombstones: Iterable[bytes] = ()) -> None:
-        """Swap. Old files go after *grace*; without one, all that wait for theirs go now."""
+    def commit(
+        self, *, grace: timedelta, tombstones: Iterable[bytes] = (), notes: Mapping[str, str] | None = None
+    ) -> None:
+        """Swap. Old files go after *grace*; without one, all that wait for theirs go now. *notes* are made with it."""
         reached("parts written")
         parts.publish(self._roots, self._aside, [part for part, _ in self._new])
         reached("parts moved")
@@ -103,6 +105,8 @@ class Replacement:
                 db.execute("UPDATE superseded SET until = ?", (until,))
             db.executemany("INSERT OR REPLACE INTO renaming VALUES (?, ?)", self._staged)
             db.executemany("INSERT OR IGNORE INTO tombstone VALUES (?, ?)", [(each, _text(now)) for each in tombstones])
+            for name, value in (notes or {}).items():
+                self._ledger.set_note(name, value)
         reached("ledger committed")
 
     def _loads(self, name: str, day: int) -> dict[str, int]:

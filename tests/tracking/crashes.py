@@ -1,4 +1,4 @@
-"""Processes that are killed at a named point of a replacement."""
+"""Processes that are killed at a named point of a replacement, or of an erasure in ClickHouse."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ from multiprocessing import get_context
 import pytest
 
 from completion_aggregator.tracking import replacement
+from completion_aggregator.tracking.clickhouse import erasing
 
 POINTS = ("parts written", "parts moved", "ledger committed")
 
@@ -30,5 +31,5 @@ def _until(point: str, nth: int, work: Callable[..., object], values: tuple[obje
         if count == nth:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    replacement.reached = reached
+    replacement.reached = erasing.reached = reached
     work(*values)

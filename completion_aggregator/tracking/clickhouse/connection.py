@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -60,9 +60,27 @@ class Connection:
             f"SELECT UUIDToNum(event_id) AS id FROM {self._qualified(tables.EVENT)}"
             f" WHERE time >= {begin} AND time < {end}"
         )
+        for batch in self.batches(sql):
+            yield ids_of(batch.column(0))
+
+    def batches(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query."""
         with told(self.target), self._client.query_arrow_stream(sql) as batches:
-            for batch in batches:
-                yield ids_of(batch.column(0))
+            yield from batches
+
+    def change(self, statement: str) -> None:
+        """Change rows that there are. Returns when it is done, on all replicas."""
+        with told(self.target):
+            self._client.command(f"{statement} SETTINGS mutations_sync = 2")
+
+    def ask_for(self, words: Sequence[str]) -> None:
+        """Let the table of words hold these, and no others: what queries look for, and are not to say."""
+        with told(self.target):
+            self._client.command(f"TRUNCATE TABLE {schema.words(self.target)}")
+            if words:
+                rows = pa.table({"word": pa.array(words, pa.string())})
+                database = schema.quoted(self.target.private_database)
+                self._client.insert_arrow(schema.WORDS, rows, database, _INSERTED_AT_ONCE)
 
     def insert(self, table: Table, rows: pa.Table, token: str) -> None:
         """Insert rows, once though they are sent twice. Returns when they are stored."""
@@ -90,7 +108,7 @@ class Connection:
         target = self.target
         sql = f"SELECT database, name FROM system.tables WHERE database IN ({_texts(target)})"
         there = {tuple(row) for row in self._client.query(sql).result_rows}
-        return [name for name, table in tables.TABLES.items() if (target.database_of(table), name) not in there]
+        return [name for database, name in schema.names(target) if (database, name) not in there]
 
 
 def connected(target: Target, password: str) -> Connection:

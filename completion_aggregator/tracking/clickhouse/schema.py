@@ -27,6 +27,8 @@ _TYPES: Final = {
 _NEVER_NULL: Final = frozenset({("event_id", Kind.ID), ("time", Kind.TIME), ("load", Kind.INTEGER)})
 #: The tables in which an event has one row at most.
 _SINGLE: Final = (tables.EVENT, tables.EVENT_PRIVATE)
+#: What queries look for, for as long as they run: words that stand in a query stand in the server's logs, too.
+WORDS: Final = "asked"
 #: Inserts whose tokens a server without replicas remembers; with replicas it does so by itself.
 _REMEMBERED: Final = 1000
 
@@ -77,13 +79,21 @@ def statements(target: Target) -> Iterator[str]:
         yield f"CREATE DATABASE IF NOT EXISTS {quoted(database)}{_on_cluster(target)}"
     for table in tables.TABLES.values():
         yield table_statement(target, table)
+    yield f"CREATE TABLE IF NOT EXISTS {words(target)}{_on_cluster(target)} (`word` String) ENGINE = Memory"
+
+
+def names(target: Target) -> Iterator[tuple[str, str]]:
+    """Yield database and name of all that the statements make."""
+    for name, table in tables.TABLES.items():
+        yield target.database_of(table), name
+    yield target.private_database, WORDS
 
 
 def table_statement(target: Target, table: Table) -> str:
     """Return what makes a table, where it is not there yet."""
     key = key_of(table)
-    columns = [f"{quoted(each.name)} {_type_of(each, key)} COMMENT {_text(each.meaning)}" for each in table.columns]
-    columns += [f"{quoted(name)} {EXTRA[name][0]} COMMENT {_text(EXTRA[name][2])}" for name in extra_of(table)]
+    columns = [f"{quoted(each.name)} {_type_of(each, key)} COMMENT {text(each.meaning)}" for each in table.columns]
+    columns += [f"{quoted(name)} {EXTRA[name][0]} COMMENT {text(EXTRA[name][2])}" for name in extra_of(table)]
     columns.append("`day` Date ALIAS toDate(time) COMMENT 'The day, UTC.'")
     listed = ",\n    ".join(columns)
     # Outside a course `course` is NULL here as it is everywhere, though it begins the key.
@@ -93,7 +103,7 @@ def table_statement(target: Target, table: Table) -> str:
     return (
         f"CREATE TABLE IF NOT EXISTS {qualified(target, table)}{_on_cluster(target)} (\n    {listed}\n)"
         f"\nENGINE = {_engine(target)}\nPARTITION BY toYYYYMM(time)\nORDER BY ({', '.join(key)})"
-        f"\nSETTINGS {', '.join(settings)}\nCOMMENT {_text(f'One row per {table.row}.')}"
+        f"\nSETTINGS {', '.join(settings)}\nCOMMENT {text(f'One row per {table.row}.')}"
     )
 
 
@@ -102,9 +112,19 @@ def qualified(target: Target, table: Table) -> str:
     return f"{quoted(target.database_of(table))}.{quoted(table.name)}"
 
 
+def words(target: Target) -> str:
+    """Return the name of the table of words that queries look for."""
+    return f"{quoted(target.private_database)}.{quoted(WORDS)}"
+
+
 def quoted(name: str) -> str:
     """Return a name as SQL takes it."""
     return f"`{name}`"
+
+
+def text(value: str) -> str:
+    """Return a text as SQL takes it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _type_of(column: Column, key: tuple[str, ...]) -> str:
@@ -123,7 +143,3 @@ def _engine(target: Target) -> str:
 
 def _on_cluster(target: Target) -> str:
     return f" ON CLUSTER {quoted(target.cluster)}" if target.cluster else ""
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -7,7 +7,7 @@ from typing import Final
 
 from completion_aggregator.tracking import ledger as ledgers
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.clickhouse import pending
+from completion_aggregator.tracking.clickhouse import erasing, pending
 from completion_aggregator.tracking.clickhouse.binding import bind
 from completion_aggregator.tracking.clickhouse.blocks import blocks
 from completion_aggregator.tracking.clickhouse.connection import Connection
@@ -29,8 +29,12 @@ class Clickhouse:
         self._connection, self._roots = connection, roots
 
     def prepare(self, ledger: Ledger) -> None:
-        """Make what is missing there; send again what a run sent that died before the ledger knew of it."""
+        """Make what is missing there; finish forgetting that was begun; send again what a run sent that died.
+
+        Of whoever is being forgotten no load is on its way: whoever forgets finishes it first.
+        """
         bind(ledger, self._connection)
+        erasing.finish(ledger, self._connection)
         left = pending.noted(ledger)
         if left:
             self._finish(ledger, left)

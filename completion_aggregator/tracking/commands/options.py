@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from completion_aggregator.conf import setting
-from completion_aggregator.tracking.clickhouse.target import target_of
+from completion_aggregator.tracking.clickhouse.access import connection_to
 from completion_aggregator.tracking.destination import TARGET
 from completion_aggregator.tracking.load import Settings
 from completion_aggregator.tracking.site import site_store, store_in
 from completion_aggregator.tracking.store import Store
 
 if TYPE_CHECKING:
-    from completion_aggregator.tracking.clickhouse.connection import Connection
     from completion_aggregator.tracking.destination import Destination
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
@@ -85,15 +84,6 @@ def destination_of(store: Store, to: str | None) -> "Destination | None":
     from completion_aggregator.tracking.clickhouse.storing import Clickhouse
 
     return Clickhouse(connection_to(named), store.roots)
-
-
-def connection_to(url: str) -> "Connection":
-    """Return a connection to ClickHouse. Raises TrackingError where the address is none or nobody answers."""
-    target = target_of(url)
-    from completion_aggregator.tracking.clickhouse import connection
-
-    password = os.environ.get("CLICKHOUSE_PASSWORD") or setting("TRACKING_CLICKHOUSE_PASSWORD")
-    return connection.connected(target, password)
 
 
 def cores() -> int:

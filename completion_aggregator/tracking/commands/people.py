@@ -126,9 +126,12 @@ def run_forget(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
 
 def _report(found: Forgotten, *, is_plan: bool) -> Iterator[str]:
     would = "Would forget" if is_plan else "Forgot"
+    rows = sum(found.rows.values())
+    there = f"{rows:,} rows of {len(found.rows):,} tables in ClickHouse go, or lose what says whose they are; "
     yield (
-        f"{would} {found.users:,} users with {found.names:,} names: {found.events:,} events; {found.parts:,} files"
-        f" ({found.bytes / 1e6:,.1f} MB) and {found.tables:,} tables of the platform are written anew."
+        f"{would} {found.users:,} users with {found.names:,} names: {found.events:,} events; {there if rows else ''}"
+        f"{found.parts:,} files ({found.bytes / 1e6:,.1f} MB) and {found.tables:,} tables of the platform are written"
+        " anew."
     )
     if found.unseen:
         yield f"{found.unseen:,} of them the store does not know: logs that are loaded later will not name them either."

@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.meter import Meter, meter
 from completion_aggregator.tracking import optimise as optimising
+from completion_aggregator.tracking.clickhouse.access import connection_to
 from completion_aggregator.tracking.clickhouse.binding import bind, require_unused
-from completion_aggregator.tracking.commands.options import (
-    add_json,
-    add_parser,
-    add_store,
-    add_target,
-    connection_to,
-    store_of,
-)
+from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, add_target, store_of
 from completion_aggregator.tracking.errors import NoStore, TrackingError
 from completion_aggregator.tracking.ledger import VERSION
 from completion_aggregator.tracking.store import Store

@@ -19,6 +19,7 @@ from completion_aggregator.tracking.clickhouse.target import Target
 from completion_aggregator.tracking.sources import listed
 from completion_aggregator.tracking.store import Store
 from tests.conftest import REPOSITORY, skip_unless_required
+from tests.tracking import builders
 from tests.tracking.builders import settings_of
 
 NEEDED = "needs an engine of ClickHouse: `VENV=.venv-chdb python3 scripts/bootstrap.py clickhouse-test`"
@@ -84,8 +85,29 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def load(store: Store, target: Target, *paths: Path, workers: int = 1) -> Summary:
+def load(store: Store, target: Target, *paths: Path, workers: int = 1, **given: Any) -> Summary:
     """Load files into ClickHouse."""
     sources = [source for path in paths for source in listed(str(path))]
     destination = Clickhouse(connected(target, ""), store.roots)
-    return loading.load(store, sources, settings_of(store), lambda *_: None, workers=workers, destination=destination)
+    settings = settings_of(store, **given)
+    return loading.load(store, sources, settings, lambda *_: None, workers=workers, destination=destination)
+
+
+def in_clickhouse(engine: Engine, target: Target) -> dict[str, list[Any]]:
+    """All rows of all tables, and that merging takes away no row."""
+    found = {}
+    for name, table in tables.TABLES.items():
+        found[name] = engine.rows(target, name)
+        engine.query(f"OPTIMIZE TABLE {schema.qualified(target, table)} FINAL")
+        assert engine.rows(target, name, final=False) == found[name]
+    return found
+
+
+def in_folders(store: Store) -> dict[str, list[Any]]:
+    """All rows of all tables of a store that has them in its folders."""
+    return {
+        name: sorted(
+            (tuple(row[column.name] for column in table.columns) for row in builders.rows(store, name)), key=repr
+        )
+        for name, table in tables.TABLES.items()
+    }

@@ -48,7 +48,9 @@ def test_all_tables_are_made_each_in_its_database():
         [f"`{name}`.`{table.name}`" for table in group]
         for name, group in (("learning", tables.OPEN), ("learning_private", tables.PRIVATE))
     )
-    assert found == of_open + of_private
+    assert found == [*of_open, *of_private, "`learning_private`.`asked`"]
+    names = [f"`{database}`.`{name}`" for database, name in schema.names(TARGET)]
+    assert names == found
 
 
 def test_no_two_rows_have_equal_keys():
