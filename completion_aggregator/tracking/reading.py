@@ -155,6 +155,10 @@ class Reader:
             progress.damage = content.damage
             if not is_at_end:
                 progress.stamp, progress.packed = "", None
+        elif is_at_end and content.damage:
+            # Not seen: that it could not be unpacked is said again until it is whole, or gone.
+            there = "what could be unpacked is loaded already" if lines.length else "nothing could be unpacked"
+            self._desk.failed(task, f"{content.damage}; {there}")
         elif is_at_end:
             self._desk.saw(task, progress.packed, progress.source)
         self._desk.advance(content.advanced(), 0, 0)

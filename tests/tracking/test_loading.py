@@ -327,6 +327,33 @@ def test_a_damaged_packed_log_gives_what_can_be_unpacked_and_says_so(store, tmp_
     assert load(store, cut).known == 1
 
 
+TRASH = {
+    "magic alone": b"\x1f\x8b\x08",
+    "zeros": b"\x1f\x8b\x08" + bytes(100),
+    "text": b"\x1f\x8b\x08this is no log",
+    "magic again and again": b"\x1f\x8b\x08" * 50,
+}
+
+
+@pytest.mark.parametrize("trash", TRASH.values(), ids=TRASH)
+def test_a_packed_file_of_which_nothing_comes_out_is_no_empty_log(store, tmp_path, trash):
+    path = put(tmp_path / f"{LOG}.gz", trash)
+    for _ in range(2):  # until it is whole, or gone
+        summary = load(store, path)
+        ((file, reason),) = summary.failures
+        assert (file, reason[:6], summary.known) == (str(path), "gzip: ", 0)
+        assert reason.endswith("; nothing could be unpacked")
+    assert load(store, put(path, packed(lines(3)))).failures == []
+    assert len(events(store)) == 3
+
+
+def test_a_damaged_copy_of_what_is_loaded_is_not_taken_for_the_whole(store, tmp_path):
+    load(store, put(tmp_path / LOG, lines(50)))
+    copy = put(tmp_path / f"{LOG}.gz", packed(lines(50)) + packed(lines(50, first=50))[:15])
+    assert load(store, copy).failures == [(str(copy), "gzip: cut; what could be unpacked is loaded already")]
+    assert load(store, put(tmp_path / f"{LOG}-2.gz", packed(lines(50)))).known == 1
+
+
 def test_the_last_line_without_an_end_waits_until_it_is_whole(store, tmp_path):
     path = put(tmp_path / "tracking.log", lines(2) + line(2)[:50], settled=False)
     assert counted(load(store, path), "lines", "quarantined") == (2, 0)
