@@ -11,8 +11,8 @@ import duckdb
 
 from completion_aggregator.tracking import views
 from completion_aggregator.tracking.cells import neutral
+from completion_aggregator.tracking.commands import view_file
 from completion_aggregator.tracking.commands.options import add_parser, add_store, opened_store
-from completion_aggregator.tracking.errors import TrackingError
 
 if TYPE_CHECKING:
     from completion_aggregator.tracking.commands.options import Subparsers
@@ -27,6 +27,10 @@ examples:
   tracking sql "SELECT day, count(DISTINCT person) FROM event GROUP BY day ORDER BY day"
   tracking sql "SELECT * FROM EdxTrackEvent LIMIT 10" --format csv
   tracking sql --write learning.duckdb           the views, as a file for other programs
+
+Such a file names the parts that the store has now: later loads are not in it, and after `people forget`, or an hour
+after `store optimise`, its views fail, since parts that they name are gone. To write it again takes a moment and leaves
+what else is in it: let cron do so behind each of these. It cannot be written while another program has it open.
 """
 _FORMATS: Final = ("table", "csv", "json")
 _SHOWN: Final = 1000
@@ -38,7 +42,9 @@ def register(commands: "Subparsers") -> None:
     parser.add_argument("query", nargs="?", metavar="QUERY", help="the query; none: read from standard input")
     parser.add_argument("--format", choices=_FORMATS, default="table", help="how rows are printed (%(default)s)")
     parser.add_argument("--private", action="store_true", help="with the tables that say who, in the schema private")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the views into a DuckDB file instead")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="write the views into a DuckDB file instead, or anew"
+    )
     add_store(parser)
     parser.set_defaults(run=run)
 
@@ -47,10 +53,12 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Answer one query, or each that is typed."""
     store = opened_store(options)
     if options.write:
-        if options.write.exists():
-            raise TrackingError(f"{options.write} exists: name another file, nothing is written over")
-        with views.connected(store, private=options.private, path=options.write):
-            print(f"{options.write} has views of what is loaded now; write it again after further loads.", file=out)
+        view_file.write(store, options.write, private=options.private)
+        print(
+            f"{options.write} has views of what is loaded now; write it again after `load`, `store optimise` and"
+            " `people forget`.",
+            file=out,
+        )
         return 0
     with views.connected(store, private=options.private) as connection:
         if options.query:

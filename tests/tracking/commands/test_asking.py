@@ -2,10 +2,14 @@
 
 import io
 import json
+import subprocess
+import sys
 
+import duckdb
 import pytest
 
-from tests.tracking.builders import LOG, line, lines, load, put
+from completion_aggregator.tracking import api
+from tests.tracking.builders import LOG, line, lines, load, new_store, put
 from tests.tracking.commands.running import run, run_json
 
 
@@ -39,11 +43,72 @@ def test_sql_reads_statements_from_standard_input(loaded, monkeypatch):
     assert (status, out) == (0, "a\n1\nb\n2\nc\n3\n")
 
 
-def test_sql_writes_views_into_a_file_that_is_not_there(loaded, tmp_path):
+def counted(path, query="SELECT count(*) FROM event"):
+    with duckdb.connect(str(path), read_only=True) as other:
+        return other.execute(query).fetchall()[0][0]
+
+
+def written(store, target, *options):
+    return run("sql", "--write", target, "--store", store.folder, *options)
+
+
+def test_sql_writes_views_into_a_file_and_anew_into_it(loaded, tmp_path):
     target = tmp_path / "views.duckdb"
-    assert run("sql", "--write", target, "--store", loaded.folder)[0] == 0
-    status, _, err = run("sql", "--write", target, "--store", loaded.folder)
-    assert (status, "nothing is written over" in err) == (1, True)
+    assert written(loaded, target)[0] == 0
+    with duckdb.connect(str(target)) as other:
+        other.execute("CREATE TABLE mine AS SELECT 1 AS a")
+    load(loaded, put(tmp_path / f"{LOG}-2", lines(2, first=90)))
+    assert counted(target) == 4
+    status, out, _ = written(loaded, target)
+    assert (status, "write it again after `load`, `store optimise` and `people forget`" in out) == (0, True)
+    assert (counted(target), counted(target, "SELECT count(*) FROM mine")) == (6, 1)
+
+
+def test_a_file_whose_parts_are_gone_fails_until_it_is_written_again(loaded, tmp_path):
+    target = tmp_path / "views.duckdb"
+    written(loaded, target)
+    api.forget(7, store=loaded)
+    with pytest.raises(duckdb.IOException):
+        counted(target)
+    comments = "SELECT DISTINCT comment FROM duckdb_views() WHERE NOT internal"
+    assert counted(target, comments).startswith(f"Files of {loaded.folder} as they were at 20")
+    written(loaded, target)
+    assert counted(target) == 4
+
+
+def test_a_file_is_good_for_a_while_after_parts_were_merged_and_counts_none_twice(loaded, tmp_path):
+    target = tmp_path / "views.duckdb"
+    load(loaded, put(tmp_path / f"{LOG}-2", lines(2, first=90)))
+    written(loaded, target)
+    assert run("store", "optimise", "--store", loaded.folder)[0] == 0
+    assert counted(target) == 6
+
+
+def test_sql_writes_into_no_file_of_others(loaded, tmp_path):
+    target, foreign, text = tmp_path / "views.duckdb", tmp_path / "foreign.duckdb", tmp_path / "text"
+    written(loaded, target)
+    duckdb.connect(str(foreign)).close()
+    text.write_text("no database")
+    other = new_store(tmp_path, "other")
+    for store, path, *options in ((loaded, foreign), (loaded, text), (other, target), (loaded, target, "--private")):
+        status, _, err = written(store, path, *options)
+        assert (status, err[: 14 + len(str(path))]) == (1, f"Error: {path} exists")
+    assert text.read_text() == "no database"
+
+
+def test_sql_writes_into_no_file_that_is_open_elsewhere(loaded, tmp_path):
+    target = tmp_path / "views.duckdb"
+    written(loaded, target)
+    holding = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, target], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        status, _, err = written(loaded, target)
+        other.communicate(b"\n")
+    assert (status, f"{target} exists, and cannot be written" in err) == (1, True)
+    assert written(loaded, target)[0] == 0
 
 
 def test_extract_tells_what_it_wrote(loaded, tmp_path):
