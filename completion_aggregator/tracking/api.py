@@ -258,8 +258,8 @@ def forget(
 ) -> Forgotten:
     """Forget somebody for good, known by the LMS's number or by names; logs that are loaded later bring nothing back.
 
-    All or nothing, and again with the same result. It writes parts anew, which may take minutes; *dry_run* only tells
-    what there is to do. The call is written to the private store's log of accesses, without names.
+    Again with the same result; what is left in the middle, the next call finishes. It writes parts anew, which may take
+    minutes; *dry_run* only tells what there is to do. The private store's log of accesses gets a line, without names.
 
     Raises NoStore, also without the extra, StoreInUse while another process writes, InvalidRequest where a name is
     several persons', and other TrackingErrors.
