@@ -173,10 +173,6 @@ class Ledger:
         with self._telling():
             return self._db.execute(sql, values).fetchall()
 
-    def names_of(self, sql: str) -> list[str]:
-        """Return the names of a query's columns."""
-        return [each[0] for each in self._db.execute(sql).description]
-
     def next_load(self) -> int:
         """Return the number that follows those of all loads."""
         return int(self._one("SELECT coalesce(max(load), 0) + 1 FROM load"))

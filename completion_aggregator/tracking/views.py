@@ -12,6 +12,8 @@ import pyarrow as pa
 from completion_aggregator.tracking import old_names, tables
 from completion_aggregator.tracking.destination import require_here
 from completion_aggregator.tracking.ledger import Ledger
+from completion_aggregator.tracking.ledger_tables import LEDGER, query
+from completion_aggregator.tracking.schemas import schema_of
 from completion_aggregator.tracking.store import Store
 from completion_aggregator.tracking.tables import Kind, Table
 
@@ -24,21 +26,6 @@ _TYPES: Final = {
     Kind.NUMBER: "DOUBLE",
     Kind.FLAG: "BOOLEAN",
 }
-#: Tables of the ledger that may be asked, without what only the loader needs.
-_LEDGER: Final = {
-    "load": "SELECT * FROM load",
-    "source": (
-        "SELECT source, name, hex(digest) AS digest, length, log_day, damage, load, bytes, lines, blank, joined,"
-        " events, copies, quarantined, repaired, first, last FROM source"
-    ),
-    "field": "SELECT * FROM field",
-}
-_LEDGER_TEXTS: Final = frozenset(
-    [
-        *("run", "began", "ended", "version", "key_id", "name", "digest"),
-        *("log_day", "damage", "first", "last", "path", "type"),
-    ]
-)
 
 
 @contextmanager
@@ -105,19 +92,14 @@ def _view(store: Store, ledger: Ledger, table: Table, name: str) -> str:
 
 
 def _copy_ledger(connection: duckdb.DuckDBPyConnection, ledger: Ledger) -> None:
-    for name, sql in _LEDGER.items():
-        names, rows = ledger.names_of(sql), ledger.rows(sql)
-        columns = list(zip(*rows, strict=True)) or [()] * len(names)
-        arrays = [pa.array(column, _ledger_type(each)) for each, column in zip(names, columns, strict=True)]
-        connection.register("given", pa.table(arrays, names=names))
-        connection.execute(f"CREATE OR REPLACE TABLE {_name(name)} AS SELECT * FROM given")
+    for table in LEDGER:
+        wanted = schema_of(table)
+        rows = ledger.rows(query(table))
+        columns = list(zip(*rows, strict=True)) or [()] * len(wanted)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, wanted, strict=True)]
+        connection.register("given", pa.table(arrays, schema=wanted))
+        connection.execute(f"CREATE OR REPLACE TABLE {_name(table.name)} AS SELECT * FROM given")
         connection.unregister("given")
-
-
-def _ledger_type(column: str) -> pa.DataType:
-    if column in _LEDGER_TEXTS:
-        return pa.string()
-    return pa.float64() if column == "seconds" else pa.int64()
 
 
 def _refreshed(store: Store) -> set[str]:

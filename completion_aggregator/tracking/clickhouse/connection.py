@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from urllib3.exceptions import HTTPError
 
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.clickhouse import schema
+from completion_aggregator.tracking.clickhouse import bookkeeping, old_views, schema
 from completion_aggregator.tracking.clickhouse.target import Target
 from completion_aggregator.tracking.columns import DAY
 from completion_aggregator.tracking.destination import ids_of
@@ -45,8 +45,9 @@ class Connection:
         with told(self.target):
             if not self._missing():
                 return
-            for statement in schema.statements(self.target):
-                self._client.command(statement)
+            for make in (schema, bookkeeping, old_views):
+                for statement in make.statements(self.target):
+                    self._client.command(statement)
 
     def has_events(self) -> bool:
         """Tell whether somebody stored events here."""
@@ -79,27 +80,33 @@ class Connection:
             self._client.command(f"TRUNCATE TABLE {schema.words(self.target)}")
             if words:
                 rows = pa.table({"word": pa.array(words, pa.string())})
-                database = schema.quoted(self.target.private_database)
-                self._client.insert_arrow(schema.WORDS, rows, database, _INSERTED_AT_ONCE)
+                self._send(self.target.private_database, schema.WORDS, rows, {})
 
     def insert(self, table: Table, rows: pa.Table, token: str) -> None:
         """Insert rows, once though they are sent twice. Returns when they are stored."""
-        settings = {**_INSERTED_AT_ONCE, "insert_deduplication_token": token}
-        database = schema.quoted(self.target.database_of(table))
+        self._send(self.target.database_of(table), table.name, rows, {"insert_deduplication_token": token})
+
+    def replace(self, name: str, rows: pa.Table) -> None:
+        """Insert rows that replace those of their keys, into a table of the open database."""
+        self._send(self.target.database, name, rows, {})
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _send(self, database: str, name: str, rows: pa.Table, settings: Mapping[str, object]) -> None:
         with told(self.target):
             for pause in (*PAUSES, None):
                 try:
-                    self._client.insert_arrow(schema.quoted(table.name), rows, database, settings)
+                    self._client.insert_arrow(
+                        schema.quoted(name), rows, schema.quoted(database), {**_INSERTED_AT_ONCE, **settings}
+                    )
                 except OperationalError:
                     if pause is None:
                         raise
                     time.sleep(pause)
                 else:
                     return
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
 
     def _qualified(self, table: Table) -> str:
         return schema.qualified(self.target, table)
@@ -108,7 +115,8 @@ class Connection:
         target = self.target
         sql = f"SELECT database, name FROM system.tables WHERE database IN ({_texts(target)})"
         there = {tuple(row) for row in self._client.query(sql).result_rows}
-        return [name for database, name in schema.names(target) if (database, name) not in there]
+        made = (each for make in (schema, bookkeeping, old_views) for each in make.names(target))
+        return [name for database, name in made if (database, name) not in there]
 
 
 def connected(target: Target, password: str) -> Connection:

@@ -76,10 +76,10 @@ def extra_of(table: Table) -> list[str]:
 def statements(target: Target) -> Iterator[str]:
     """Yield what makes the databases and all tables, where they are not there yet."""
     for database in (target.database, target.private_database):
-        yield f"CREATE DATABASE IF NOT EXISTS {quoted(database)}{_on_cluster(target)}"
+        yield f"CREATE DATABASE IF NOT EXISTS {quoted(database)}{on_cluster(target)}"
     for table in tables.TABLES.values():
         yield table_statement(target, table)
-    yield f"CREATE TABLE IF NOT EXISTS {words(target)}{_on_cluster(target)} (`word` String) ENGINE = Memory"
+    yield f"CREATE TABLE IF NOT EXISTS {words(target)}{on_cluster(target)} (`word` String) ENGINE = Memory"
 
 
 def names(target: Target) -> Iterator[tuple[str, str]]:
@@ -92,7 +92,7 @@ def names(target: Target) -> Iterator[tuple[str, str]]:
 def table_statement(target: Target, table: Table) -> str:
     """Return what makes a table, where it is not there yet."""
     key = key_of(table)
-    columns = [f"{quoted(each.name)} {_type_of(each, key)} COMMENT {text(each.meaning)}" for each in table.columns]
+    columns = [column(each, key) for each in table.columns]
     columns += [f"{quoted(name)} {EXTRA[name][0]} COMMENT {text(EXTRA[name][2])}" for name in extra_of(table)]
     columns.append("`day` Date ALIAS toDate(time) COMMENT 'The day, UTC.'")
     listed = ",\n    ".join(columns)
@@ -101,8 +101,8 @@ def table_statement(target: Target, table: Table) -> str:
     if not target.cluster:
         settings.append(f"non_replicated_deduplication_window = {_REMEMBERED}")
     return (
-        f"CREATE TABLE IF NOT EXISTS {qualified(target, table)}{_on_cluster(target)} (\n    {listed}\n)"
-        f"\nENGINE = {_engine(target)}\nPARTITION BY toYYYYMM(time)\nORDER BY ({', '.join(key)})"
+        f"CREATE TABLE IF NOT EXISTS {qualified(target, table)}{on_cluster(target)} (\n    {listed}\n)"
+        f"\nENGINE = {replacing(target, 'loaded_at')}\nPARTITION BY toYYYYMM(time)\nORDER BY ({', '.join(key)})"
         f"\nSETTINGS {', '.join(settings)}\nCOMMENT {text(f'One row per {table.row}.')}"
     )
 
@@ -127,6 +127,11 @@ def text(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def column(each: Column, key: tuple[str, ...]) -> str:
+    """Return what makes a column."""
+    return f"{quoted(each.name)} {_type_of(each, key)} COMMENT {text(each.meaning)}"
+
+
 def _type_of(column: Column, key: tuple[str, ...]) -> str:
     plain = _TYPES[column.kind]
     never_null = (column.name, column.kind) in _NEVER_NULL or (column.name in key and column.name != "course")
@@ -134,12 +139,14 @@ def _type_of(column: Column, key: tuple[str, ...]) -> str:
     return f"LowCardinality({fitted})" if column.kind is Kind.TERM else fitted
 
 
-def _engine(target: Target) -> str:
+def replacing(target: Target, version: str) -> str:
+    """Return the engine of a table in which the row with the greatest *version* replaces others of its key."""
     if target.cluster:
         path = "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
-        return f"ReplicatedReplacingMergeTree({path}, loaded_at)"
-    return "ReplacingMergeTree(loaded_at)"
+        return f"ReplicatedReplacingMergeTree({path}, {version})"
+    return f"ReplacingMergeTree({version})"
 
 
-def _on_cluster(target: Target) -> str:
+def on_cluster(target: Target) -> str:
+    """Return what has something made on all servers of a cluster."""
     return f" ON CLUSTER {quoted(target.cluster)}" if target.cluster else ""

@@ -7,7 +7,7 @@ from typing import Final
 
 from completion_aggregator.tracking import ledger as ledgers
 from completion_aggregator.tracking import tables
-from completion_aggregator.tracking.clickhouse import erasing, pending
+from completion_aggregator.tracking.clickhouse import bookkeeping, erasing, pending
 from completion_aggregator.tracking.clickhouse.binding import bind
 from completion_aggregator.tracking.clickhouse.blocks import blocks
 from completion_aggregator.tracking.clickhouse.connection import Connection
@@ -38,6 +38,7 @@ class Clickhouse:
         left = pending.noted(ledger)
         if left:
             self._finish(ledger, left)
+        bookkeeping.tell(ledger, self._connection)
 
     def publish(self, ledger: Ledger, handover: Handover) -> list[Part]:
         """Insert the rows of a load; the ledger names no parts of it."""
@@ -46,10 +47,11 @@ class Clickhouse:
         return []
 
     def committed(self, ledger: Ledger, delivery: Delivery) -> None:
-        """Remove the parts, which are rows there now."""
+        """Remove the parts, which are rows there now, and send what the ledger says of them."""
         pending.forget(ledger)
         for root in {self._roots.open, self._roots.private}:
             shutil.rmtree(root / INCOMING / delivery.aside, ignore_errors=True)
+        bookkeeping.tell(ledger, self._connection, delivery.load, delivery.fields)
 
     def stored_ids(self, ledger: Ledger, day: int) -> Iterator[Ids]:
         """Yield the ids of the events that are stored under a day, in pieces."""
