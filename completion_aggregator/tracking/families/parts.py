@@ -17,9 +17,10 @@ _NOTHING: Final = (None, "")
 #: All fields of a grade; of the last three hardly one ever says anything.
 _of_grade: Final = itemgetter("correctness", "npoints", "hint", "msg", "hintmode", "queuestate", "answervariable")
 _GRADE_FIELDS: Final = 7
-#: All fields of an input, which is a part of ``submission``; these mostly say nothing.
-_MOSTLY_EMPTY: Final = ("variant", "group_label", "question")
-_INPUT_FIELDS: Final = frozenset({"input_type", "answer", "correct", "response_type", *_MOSTLY_EMPTY})
+#: What a part asks is content of the course, which stands there once and not with every answer.
+_CONTENT: Final = ("question", "response_type")
+#: All fields of an input, which is a part of ``submission``; the first two hardly ever say anything.
+_INPUT_FIELDS: Final = frozenset({"variant", "group_label", "input_type", "answer", "correct", *_CONTENT})
 
 
 @dataclass(slots=True)
@@ -51,10 +52,7 @@ def usual_parts(payload: dict[str, Any]) -> list[Part] | None:
         if answer is None or grade is None or grade[0] is None or not _is_usual_input(sent):
             return None
         parts.append((name, answer, sent["input_type"], *grade))
-    for sent in inputs.values():
-        _take_input(sent)
-    del payload["answers"], payload["correct_map"]
-    payload["submission"] = payload.pop("submission")  # to the end, where each_part leaves it
+    del payload["answers"], payload["correct_map"], payload["submission"]
     return parts
 
 
@@ -129,15 +127,10 @@ def _usual_grade(grade: Any) -> tuple[Any, Any, Any, Any] | None:
 
 
 def _is_usual_input(sent: Any) -> TypeGuard[dict[str, Any]]:
-    """Tell whether it has all fields, and one that stays."""
-    return type(sent) is dict and sent.keys() == _INPUT_FIELDS and sent["response_type"] not in _NOTHING
-
-
-def _take_input(sent: dict[str, Any]) -> None:
-    del sent["input_type"], sent["answer"], sent["correct"]
-    for field in _MOSTLY_EMPTY:
-        if sent[field] in _NOTHING:
-            del sent[field]
+    """Tell whether it has all fields, and none that stays."""
+    if type(sent) is not dict or sent.keys() != _INPUT_FIELDS:
+        return False
+    return sent["variant"] in _NOTHING and sent["group_label"] in _NOTHING
 
 
 def _answered(answers: dict[str, Any]) -> dict[str, _Found]:
@@ -175,6 +168,8 @@ def _take_grade(grade: dict[str, Any], part: _Found) -> None:
         part.hint = grade.pop("hint", None)
         part.message = grade.pop("msg", None)
         return
+    for field in _CONTENT:
+        grade.pop(field, None)
     part.input_type = grade.pop("input_type", None)
     answer = grade.pop("answer", None)
     if part.answer is None:
