@@ -26,9 +26,9 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PREFIX_TIME: Final = re.compile(rb"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:[,.](\d{1,6}))?")
 _SPACE: Final = b" \t\r\n\0"
 _OBJECT: Final = re.compile(r'\{\s*"')
-#: Objects that are looked at behind the beginning of one that is cut, and levels of nesting that are kept.
 #: Why a whole object is no event.
 NO_NAME: Final = "no name"
+#: Objects that are looked at behind the beginning of one that is cut, and levels of nesting that are kept.
 _MOST_TRIES: Final = 64
 _DEEPEST: Final = 100
 
@@ -93,8 +93,9 @@ def _lenient(body: bytes, moment: datetime | None) -> Iterator[Found]:
 def _object_at(plain: str, body: bytes, start: int) -> tuple[dict[str, Any], int, int]:
     """Return an object, where it ends, or 0 where it is cut, and where the next one begins, or -1."""
     try:
-        _, end = _LENIENT.raw_decode(plain, start)
-        return _object(body[start:end]), end, plain.find("{", end)
+        found, end = _LENIENT.raw_decode(plain, start)
+        fields = whole(found) if plain.isascii() else _object(body[start:end])
+        return fields, end, plain.find("{", end)
     except (ValueError, RecursionError):
         # What was written on after a crash stands on the line that the crash cut.
         following = _next_event(plain, start + 1)
@@ -166,7 +167,7 @@ def _after_space(text: str, position: int) -> int:
 def whole(value: Any, depth: int = _DEEPEST) -> Any:
     """Return the decoded *value* with halves of surrogate pairs replaced: no table takes them, nor what is deeper."""
     if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value) if _SURROGATE.search(value) else value
+        return value if value.isascii() or not _SURROGATE.search(value) else _SURROGATE.sub("\ufffd", value)
     if not depth and isinstance(value, dict | list):
         return None
     if isinstance(value, dict):
