@@ -25,6 +25,7 @@ class Batch:
         "grouping",
         "keeps_text",
         "keyed",
+        "left",
         "module",
         "name",
         "navigation",
@@ -60,6 +61,8 @@ class Batch:
         self.course = ""
         self.source = ""
         self.module: dict[str, Any] | None = None
+        #: What a ``Direct`` left of its payload, None for nothing.
+        self.left: dict[str, Any] | None = None
         for table in (*tables.TYPED, tables.ACCOUNT, tables.TEXT):
             setattr(self, table.name, [])
 
@@ -80,3 +83,6 @@ class Batch:
 #: Takes what it knows out of the payload of an event, adds rows to the batch, and returns the usage key of the block,
 #: or "". What is left in the payload is scrubbed and kept in ``event.extra``. Called with action, payload, batch.
 Transform = Callable[[str, dict[str, Any], Batch], str]
+#: The same for a payload that is a text, as it is written; what is left goes to ``batch.left``. Returns None, with
+#: nothing added, where the payload has not the usual form: then it is decoded, and ``Transform`` takes it.
+Direct = Callable[[str, str, Batch], str | None]

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from completion_aggregator.tracking import catalogue
+from completion_aggregator.tracking import catalogue, headings
 from completion_aggregator.tracking.contents import Content, Lines, TooLong
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.pseudonyms import KEY, Keys, Pseudonyms
 from completion_aggregator.tracking.sources import Source, opened
 from completion_aggregator.tracking.transform import EVENT_ROW, Transform
 
-_NAME, _FAMILY, _QUALITY = (EVENT_ROW.index(name) for name in ("name", "family", "time_quality"))
+_NAME, _FAMILY = (headings.COLUMNS.index(name) for name in ("name", "family"))
+_HEADING, _QUALITY = EVENT_ROW.index("heading"), EVENT_ROW.index("time_quality")
 _SHOWN = 20
 
 
@@ -76,9 +77,10 @@ def as_json(report: Report) -> dict[str, Any]:
 def _gather(transform: Transform, report: Report) -> None:
     counts = {name: getattr(transform, name) for name in ("lines", "blank", "joined", "repaired")}
     report.counts.update(counts | {"events": len(transform.events), "quarantined": len(transform.quarantine)})
-    report.families.update(row[_FAMILY] for row in transform.events)
+    told = transform.groups["heading"].rows
+    report.families.update(told[row[_HEADING]][_FAMILY] for row in transform.events)
     report.qualities.update(row[_QUALITY] for row in transform.events)
-    report.unknown.update(_unknown(row[_NAME] for row in transform.events))
+    report.unknown.update(_unknown(told[row[_HEADING]][_NAME] for row in transform.events))
     report.reasons.update(each[2] for each in transform.quarantine)
     report.refused.extend(transform.quarantine[: _SHOWN - len(report.refused)])
     report.fields.update(transform.fields)

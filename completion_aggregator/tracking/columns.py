@@ -11,11 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from completion_aggregator.tracking import tables
+from completion_aggregator.tracking import actors, headings, places, tables
+from completion_aggregator.tracking.groups import Groups, Rows
+from completion_aggregator.tracking.leftovers import with_time
 from completion_aggregator.tracking.schemas import TIME, schema_of
 from completion_aggregator.tracking.tables import Table
 from completion_aggregator.tracking.tombstones import Tombstones
-from completion_aggregator.tracking.transform import EVENT_ROW, Transform, with_time
+from completion_aggregator.tracking.transform import EVENT_ROW, Transform
 
 Days = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
@@ -29,10 +31,16 @@ AFTER_NEIGHBOURS: Final = 31  # days
 _NEIGHBOURS: Final = 15  # lines
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _NO_TIME: Final = np.iinfo(np.int64).min
+_LAST_TIME: Final = np.iinfo(np.int64).max
 
 _SHARED: Final = tuple(column.name for column in tables.COMMON)
-_PARSED: Final = frozenset({"offset", "digest", "time", "time_quality", "extra"})
 _AT: Final = {name: number for number, name in enumerate(EVENT_ROW)}
+#: The columns that follow from whom, where and what.
+_GROUPS: Final = {"actor": actors.COLUMNS, "place": places.COLUMNS, "heading": headings.COLUMNS}
+_OF_GROUPS: Final = {name: group for group, names in _GROUPS.items() for name in names}
+_TYPES: Final = {"user_id": pa.int64(), "person": pa.uuid(), "session": pa.uuid(), "by_learner": pa.bool_()}
+_OF_EVENTS: Final = ("block", "extra", "raw", "time_quality")
+_PRIVATE: Final = ("event_id", "time", "ip", "username", "raw_session", "raw")
 
 
 @dataclass(slots=True)
@@ -59,92 +67,124 @@ class Columns:
 
     load: int
     segments: Sequence[Segment]
-    events: dict[str, Any]
     typed: dict[str, list[tuple[Any, ...]]]
     quarantine: list[tuple[int, int, str, str]]
-    #: The ids as two columns of 64 bits.
-    ids: npt.NDArray[np.uint64]
+    offsets: Sequence[int]
+    #: What follows from whom, where and what: columns of the groups that there are, and the group of each event.
+    groups: dict[str, tuple[dict[str, Sequence[Any]], Rows]]
+    #: The columns that each event has for itself.
+    own: dict[str, Sequence[str | None]]
+    #: The ids as bytes, 16 each.
+    plain_ids: npt.NDArray[np.uint8]
     #: The day of the partition, and the day that the event's own time says or ``NO_DAY``.
     days: Days
     own_days: Days
     #: Microseconds since 1970.
     times: npt.NDArray[np.int64]
-    #: Which events are of those who were forgotten.
-    forgotten: Flags
-    #: The rows of events about somebody else than the user name beside them.
-    for_others: list[int]
 
     @cached_property
-    def source_of_row(self) -> npt.NDArray[np.int64]:
+    def ids(self) -> npt.NDArray[np.uint64]:
+        """The ids as two columns of 64 bits."""
+        return self.plain_ids.view(">u8").astype(np.uint64)
+
+    @cached_property
+    def source_of_row(self) -> Rows:
         """The source of each event."""
         return _spread([s.source for s in self.segments], [s.first_row for s in self.segments], len(self.days))
 
     def pieces(self, copies: Flags) -> Iterator[tuple[str, int, pa.Table]]:
         """Yield table, day and rows of all that is to be written; *copies* tells which events were met before."""
-        kept = np.flatnonzero(~copies)
-        yield from _by_day("event", self._event_table(), self.days, kept)
         # Of whoever was forgotten nothing is private any more.
-        hidden = copies | self.forgotten
-        yield from _by_day("event_private", self._private_table(), self.days, np.flatnonzero(~hidden))
-        for name, rows in self.typed.items():
-            if rows:
+        hidden = copies | self._is_forgotten
+        wanted = schema_of(tables.EVENT)
+        for day, rows in _by_day(self.days, np.flatnonzero(~copies)):
+            yield "event", day, pa.table([self._column(name, rows) for name in wanted.names], schema=wanted)
+        for day, rows in _by_day(self.days, np.flatnonzero(~hidden)):
+            columns = [self._column(name, rows) for name in _PRIVATE]
+            yield "event_private", day, pa.table(columns, schema=schema_of(tables.EVENT_PRIVATE))
+        for name, listed in self.typed.items():
+            if listed:
                 table = tables.TABLES[name]
-                yield from self._typed_pieces(table, rows, hidden if table.is_private else copies)
-        if copies.any():
-            found = np.flatnonzero(copies)
-            yield from _by_day("copy", self._copy_table(found), self.days[found])
+                yield from self._typed_pieces(table, listed, hidden if table.is_private else copies)
+        for day, rows in _by_day(self.days, np.flatnonzero(copies)):
+            yield "copy", day, self._copy_table(rows)
         if self.quarantine:
             yield from self._quarantine_pieces()
 
     def people(self, copies: Flags) -> pa.Table:
-        """Return who was seen, with the first and the last time."""
-        kept = pa.array(np.flatnonzero(~copies))
-        names = ("person", "user_id", "username", "time")
+        """Return who was seen, with the first and the last time; somebody with several sessions several times."""
+        columns, of_row = self.groups["actor"]
+        kept, many = of_row[~copies], len(columns.get("person", ()))
+        first, last = np.full(many, _LAST_TIME), np.full(many, _NO_TIME)
+        np.minimum.at(first, kept, self.times[~copies])
+        np.maximum.at(last, kept, self.times[~copies])
         # Arrow groups by bytes, not by what they are shown as.
-        plain = {name: self.events[name] for name in names} | {"person": self.events["person"].storage}
-        if self.for_others:
-            own = np.ones(len(self.days), bool)
-            own[self.for_others] = False
-            plain["username"] = pc.if_else(pa.array(own), plain["username"], None)
-        seen = pa.table(plain).take(kept)
-        return (
-            seen.filter(pc.is_valid(seen["person"]))
-            .group_by(list(names[:3]))
-            .aggregate([("time", "min"), ("time", "max")])
-        )
+        person = self._of_group("person").storage
+        of = [
+            person,
+            self._of_group("user_id"),
+            self._of_group("known_as"),
+            *(_as_times(each) for each in (first, last)),
+        ]
+        people = pa.table(of, ["person", "user_id", "username", "time_min", "time_max"])
+        return people.filter(pc.and_(pc.is_valid(person), pa.array(last > _NO_TIME)))
 
-    def _event_table(self) -> pa.Table:
-        wanted = schema_of(tables.EVENT)
-        load = pa.array(np.full(len(self.days), self.load, np.int64))
-        return pa.table([load if name == "load" else self.events[name] for name in wanted.names], schema=wanted)
+    @cached_property
+    def _is_forgotten(self) -> Flags:
+        columns, of_row = self.groups["actor"]
+        return np.array(columns.get("is_forgotten", ()), bool)[of_row]
 
-    def _private_table(self) -> pa.Table:
-        names = ("event_id", "time", "ip", "username", "raw_session", "raw")
-        return pa.table([self.events[name] for name in names], schema=schema_of(tables.EVENT_PRIVATE))
+    def _column(self, name: str, rows: Rows) -> pa.Array:
+        """Return a column of the rows of some events."""
+        if name in _OF_GROUPS:
+            _, of_row = self.groups[_OF_GROUPS[name]]
+            return self._of_group(name).take(pa.array(of_row[rows]))
+        if name == "event_id":
+            ids = pa.py_buffer(np.ascontiguousarray(self.plain_ids[rows]))
+            plain = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(rows), [None, ids])
+            return pa.ExtensionArray.from_storage(pa.uuid(), plain)
+        if name == "time":
+            return _as_times(self.times[rows])
+        if name == "load":
+            return pa.array(np.full(len(rows), self.load, np.int64))
+        return self._of_event(name).take(pa.array(rows))
+
+    def _of_group(self, name: str) -> pa.Array:
+        found = self._arrays.get(name)
+        if found is None:
+            columns, _ = self.groups[_OF_GROUPS[name]]
+            found = self._arrays[name] = array_of(columns.get(name, ()), _TYPES.get(name, pa.string()))
+        return found
+
+    def _of_event(self, name: str) -> pa.Array:
+        found = self._arrays.get(name)
+        if found is None:
+            found = self._arrays[name] = array_of(self.own[name], pa.string())
+        return found
+
+    @cached_property
+    def _arrays(self) -> dict[str, pa.Array]:
+        return {}
 
     def _typed_pieces(
-        self, table: Table, rows: list[tuple[Any, ...]], copies: Flags
+        self, table: Table, listed: list[tuple[Any, ...]], copies: Flags
     ) -> Iterator[tuple[str, int, pa.Table]]:
-        columns = list(zip(*rows, strict=True))
-        of_event = np.array(columns[0], np.int64)
+        of_event, *values = zip(*listed, strict=True)
+        events = np.array(of_event, np.int64)
         wanted = schema_of(table)
-        at = pa.array(of_event)
-        own = dict(zip(table.own, columns[1:], strict=True))
-        arrays = [
-            self.events[name].take(at) if name in _SHARED else array_of(own[name], wanted.field(name).type)
-            for name in wanted.names
-        ]
-        whole = pa.table(arrays, schema=wanted)
-        yield from _by_day(table.name, whole, self.days[of_event], np.flatnonzero(~copies[of_event]))
+        own = {name: array_of(column, wanted.field(name).type) for name, column in zip(table.own, values, strict=True)}
+        for day, rows in _by_day(self.days[events], np.flatnonzero(~copies[events])):
+            at, of_rows = pa.array(rows), events[rows]
+            columns = [self._column(name, of_rows) if name in _SHARED else own[name].take(at) for name in wanted.names]
+            yield table.name, day, pa.table(columns, schema=wanted)
 
-    def _copy_table(self, found: npt.NDArray[np.int64]) -> pa.Table:
-        at, events = pa.array(found), self.events
+    def _copy_table(self, rows: Rows) -> pa.Table:
         columns = [
-            events["event_id"].take(at),
-            events["time"].take(at),
-            pa.array(self.source_of_row[found]),
-            pa.array(np.asarray(events["offset"])[found]),
-            pa.array(np.full(len(found), self.load, np.int64)),
+            self._column("event_id", rows),
+            self._column("time", rows),
+            pa.array(self.source_of_row[rows]),
+            pa.array([self.offsets[row] for row in rows], pa.int64()),
+            self._column("load", rows),
         ]
         return pa.table(columns, schema=schema_of(tables.COPY))
 
@@ -166,16 +206,13 @@ class Columns:
             ],
             schema=schema_of(tables.QUARANTINE),
         )
-        yield from _by_day("quarantine", table, days.astype(np.int32))
+        for day, at in _by_day(days, np.arange(rows)):
+            yield "quarantine", day, table.take(pa.array(at))
 
 
 def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> Columns:
     """Return the batch that *transform* holds as columns. Segments of logs without a date are given their day."""
     rows = list(zip(*transform.events, strict=True)) or [()] * len(EVENT_ROW)
-    forgotten = np.zeros(len(transform.events), bool)
-    forgotten[transform.forgotten] = True
-    if transform.tombstones:
-        _forget(rows, transform, transform.tombstones)
     texts = rows[_AT["time"]]
     written = _times(texts)
     readable = written > _NO_TIME
@@ -183,41 +220,36 @@ def columns_of(transform: Transform, segments: Sequence[Segment], load: int) -> 
     own_days = np.where(readable, written // DAY, NO_DAY)
     right = readable & (own_days >= log_days - BEFORE_LOG) & (own_days <= latest)
     times = np.where(right, written, log_days * DAY)
-    events: dict[str, Any] = {
-        name: array_of(rows[at], _type_of(name)) for name, at in _AT.items() if name not in _PARSED
-    }
-    events["time"] = pa.array(times, pa.int64()).cast(TIME)
-    events["offset"] = rows[_AT["offset"]]
+    own: dict[str, Sequence[str | None]] = {name: rows[_AT[name]] for name in _OF_EVENTS}
+    _tell(own, texts, np.flatnonzero(~right), readable)
     digests = np.frombuffer(b"".join(rows[_AT["digest"]]), np.uint8).reshape(-1, 32)[:, :16]
-    ids = np.ascontiguousarray(digests)
-    plain = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(ids), [None, pa.py_buffer(ids)])
-    events["event_id"] = pa.ExtensionArray.from_storage(pa.uuid(), plain)
-    quality, extra = _told(rows, np.flatnonzero(~right), readable)
-    events["time_quality"], events["extra"] = array_of(quality, pa.string()), array_of(extra, pa.string())
-    return Columns(
+    found = Columns(
         load=load,
         segments=segments,
-        events=events,
         typed={each.name: getattr(transform.rows, each.name) for each in (*tables.TYPED, tables.ACCOUNT, tables.TEXT)},
         quarantine=transform.quarantine,
-        ids=ids.view(">u8").astype(np.uint64),
+        offsets=rows[_AT["offset"]],
+        groups={name: _grouped(transform.groups[name], rows[_AT[name]], names) for name, names in _GROUPS.items()},
+        own=own,
+        plain_ids=np.ascontiguousarray(digests),
         days=(times // DAY).astype(np.int32),
         own_days=own_days.astype(np.int32),
         times=times,
-        forgotten=forgotten,
-        for_others=transform.for_others,
     )
+    if transform.tombstones:
+        _forget(found, transform.tombstones)
+    return found
 
 
-def _forget(rows: list[tuple[Any, ...]], transform: Transform, tombstones: Tombstones) -> None:
-    """Take out who it was, of each event of those who were forgotten, and what others' events say of them."""
-    for name in ("session", "ip", "username", "raw_session", "raw"):
-        column = list(rows[_AT[name]])
-        for row in transform.forgotten:
-            column[row] = None
-        rows[_AT[name]] = tuple(column)
-    rows[_AT["raw"]] = tuple(None if text and tombstones.named_in(text) else text for text in rows[_AT["raw"]])
-    account = transform.rows.account
+def _grouped(groups: Groups, numbers: Sequence[int], names: Sequence[str]) -> tuple[dict[str, Sequence[Any]], Rows]:
+    columns, of_row = groups.of(np.array(numbers, np.int64))
+    return dict(zip(names, columns, strict=bool(columns))), of_row
+
+
+def _forget(columns: Columns, tombstones: Tombstones) -> None:
+    """Take out what events say of those who were forgotten, beside who made them."""
+    columns.own["raw"] = [None if text and tombstones.named_in(text) else text for text in columns.own["raw"]]
+    account = columns.typed[tables.ACCOUNT.name]
     # A form says who is to be made, before anybody is logged in.
     account[:] = [row for row in account if not (row[1] and tombstones.has_name(row[1]))]
 
@@ -238,11 +270,6 @@ def _fitting(value: Any, kind: pa.DataType) -> Any:
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
         return None
     return value
-
-
-def _type_of(name: str) -> pa.DataType:
-    found = {"user_id": pa.int64(), "person": pa.uuid(), "session": pa.uuid(), "by_learner": pa.bool_()}
-    return found.get(name, pa.string())
 
 
 def _times(texts: Sequence[str | None]) -> npt.NDArray[np.int64]:
@@ -298,29 +325,27 @@ def _days_around(written: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None
     return found
 
 
-def _told(
-    rows: list[tuple[Any, ...]], wrong: npt.NDArray[np.int64], readable: Flags
-) -> tuple[Sequence[str], Sequence[str | None]]:
-    """Return the columns ``time_quality`` and ``extra``, which say so where a time is wrong."""
+def _tell(own: dict[str, Sequence[str | None]], texts: Sequence[str | None], wrong: Rows, readable: Flags) -> None:
+    """Say so in ``time_quality`` and ``extra`` where a time is wrong."""
     if not len(wrong):
-        return rows[_AT["time_quality"]], rows[_AT["extra"]]
-    quality, extra, texts = list(rows[_AT["time_quality"]]), list(rows[_AT["extra"]]), rows[_AT["time"]]
+        return
+    quality, extra = list(own["time_quality"]), list(own["extra"])
     for row in wrong:
         quality[row] = "outside" if readable[row] else "unreadable"
-        if texts[row]:
-            extra[row] = with_time(extra[row], texts[row])
-    return quality, extra
+        if text := texts[row]:
+            extra[row] = with_time(extra[row], text)
+    own["time_quality"], own["extra"] = quality, extra
 
 
-def _by_day(
-    name: str, table: pa.Table, days: Days, kept: npt.NDArray[np.int64] | None = None
-) -> Iterator[tuple[str, int, pa.Table]]:
-    """Yield the rows of each day, of those *kept*, in one step: rows are copied once."""
-    kept = np.arange(len(days)) if kept is None else kept
-    chosen = days[kept]
+def _as_times(microseconds: npt.NDArray[np.int64]) -> pa.Array:
+    return pa.array(microseconds).cast(TIME)
+
+
+def _by_day(days: npt.NDArray[Any], rows: Rows) -> Iterator[tuple[int, Rows]]:
+    """Yield each day of some rows, and those of it."""
+    chosen = days[rows]
     for day in np.unique(chosen):
-        rows = kept[chosen == day]
-        yield name, int(day), table if len(rows) == len(days) else table.take(pa.array(rows))
+        yield int(day), rows[chosen == day]
 
 
 def _spread(values: Sequence[int], firsts: Sequence[int], rows: int) -> npt.NDArray[np.int64]:

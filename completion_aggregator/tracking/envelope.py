@@ -5,13 +5,14 @@ from typing import Any, Final
 import msgspec
 
 
+# Fields stand in the order in which lines have them: decoding looks for each behind the one before.
 class Context(msgspec.Struct, gc=False):
     """``context``. In the envelope of event-tracking it also holds what is at the top of other lines."""
 
     user_id: int | str | float | None = None
+    path: str | None = None
     course_id: str | None = None
     org_id: str | None = None
-    path: str | None = None
     module: dict[str, Any] | None = None
     username: str | None = None
     session: str | None = None
@@ -26,17 +27,17 @@ class Line(msgspec.Struct, gc=False):
     """A line of a log: ``event`` and ``time``, or ``data`` and ``timestamp`` in the envelope of event-tracking."""
 
     name: str | None = None
-    event_type: str | None = None
-    event_source: str | None = None
+    context: Context = msgspec.field(default_factory=Context)
     username: str | None = None
     session: str | None = None
     ip: str | None = None
     agent: str | None = None
     host: str | None = None
-    page: str | None = None
-    time: str | None = None
-    context: Context = msgspec.field(default_factory=Context)
     event: Any = None
+    time: str | None = None
+    event_type: str | None = None
+    event_source: str | None = None
+    page: str | None = None
     timestamp: str | None = None
     data: Any = None
 

@@ -26,7 +26,27 @@ _OF_NOBODY: Final = _words(
 _VERSION: Final = re.compile(r"v[0-9]{1,2}(?:\.[0-9]{1,2})?")
 _KEY: Final = re.compile(r"[a-z-]{2,12}-v1(?::|%3a)|i4x(?::|%3a)|[\w.-]+%2f[\w.-]+%2f", re.IGNORECASE)
 _OWNED: Final = re.compile(rf"[^,]*?(?:,|%2c)(?={_KEY.pattern})", re.IGNORECASE)
+#: A key of content as nearly all are: no rule takes anything out of one, or joins it with what stands beside it.
+_PLAIN_KEY: Final = re.compile(
+    r"course-v1:[\w~-]+\+[\w~-]+\+[\w~-]+|block-v1:[\w~-]+\+[\w~-]+\+[\w~-]+\+type@[\w-]+\+block@[\w~-]+", re.ASCII
+)
+#: Such keys themselves, which stand for any other.
+_ANY_COURSE: Final = "course-v1:a+a+a"
+_ANY_BLOCK: Final = "block-v1:a+a+a+type@a+block@a"
+ANY_KEY: Final = re.compile(f"({re.escape(_ANY_COURSE)}|{re.escape(_ANY_BLOCK)})(?![^/])")
 _PARAMETER: Final = re.compile(r";[a-z_]{1,40}=[^/]*", re.IGNORECASE)
+
+
+def parted(path: str) -> tuple[str, list[str]]:
+    """Return a path with the same key for all that are plain, of which there are few, and the keys that stood there."""
+    if "-v1:" not in path:
+        return path, []
+    segments, keys = path.split("/"), []
+    for at, segment in enumerate(segments):
+        if "-v1:" in segment and _PLAIN_KEY.fullmatch(segment):
+            keys.append(segment)
+            segments[at] = _ANY_BLOCK if segment[0] == "b" else _ANY_COURSE
+    return "/".join(segments), keys
 
 
 def without_persons(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from completion_aggregator.tracking import loading, reading, tables
+from completion_aggregator.tracking import actors, headings, loading, places, reading, tables
 from completion_aggregator.tracking.clerk import Summary
 from completion_aggregator.tracking.contents import Content, Lines
 from completion_aggregator.tracking.ledger import COUNTS
@@ -18,6 +18,7 @@ from completion_aggregator.tracking.load import Settings
 from completion_aggregator.tracking.parts import INCOMING
 from completion_aggregator.tracking.sources import Source, listed
 from completion_aggregator.tracking.store import Store
+from completion_aggregator.tracking.transform import EVENT_ROW, Transform
 
 DAY = datetime(2024, 2, 1, tzinfo=UTC)
 LOG = "tracking.log-20240201"
@@ -55,6 +56,17 @@ def at(second: float = 0, **days: float) -> str:
 
 def line(second: float = 0, **fields: Any) -> bytes:
     return json.dumps(event(second, **fields)).encode()
+
+
+def rows_of(loop: Transform) -> list[Row]:
+    """The rows of the events in a batch, with what they share."""
+    found = []
+    for values in loop.events:
+        row = dict(zip(EVENT_ROW, values, strict=True))
+        for name, module in (("actor", actors), ("place", places), ("heading", headings)):
+            row |= dict(zip(module.COLUMNS, loop.groups[name].rows[row.pop(name)], strict=True))
+        found.append(row)
+    return found
 
 
 def lines(count: int, first: int = 0) -> bytes:

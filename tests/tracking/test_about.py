@@ -6,7 +6,8 @@ import pytest
 
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
-from completion_aggregator.tracking.transform import EVENT_ROW, Transform
+from completion_aggregator.tracking.transform import Transform
+from tests.tracking.builders import rows_of
 
 KEYS = Keys(b"p" * 32, b"s" * 32, b"a" * 32)
 PERSONS = Pseudonyms(KEYS)
@@ -25,31 +26,28 @@ def row(**fields):
     }
     transform = Transform(PERSONS, Countries(None))
     transform.take(0, [json.dumps(line | fields).encode()])
-    (found,) = transform.events
-    told = dict(zip(EVENT_ROW, found, strict=True))
-    return {name: told[name] for name in ("person", "user_id", "username", "course", "session")}, transform.for_others
+    (told,) = rows_of(transform)
+    return {name: told[name] for name in ("person", "user_id", "username", "known_as", "course", "session")}
 
 
 def test_an_enrollment_by_staff_is_of_the_learner_and_of_the_course_in_its_payload():
-    assert row() == (
-        {
-            "person": PERSONS.person(12, ""),
-            "user_id": 12,
-            "username": "staff1",
-            "course": COURSE,
-            "session": None,
-        },
-        [0],
-    )
+    assert row() == {
+        "person": PERSONS.person(12, ""),
+        "user_id": 12,
+        "username": "staff1",
+        "known_as": None,
+        "course": COURSE,
+        "session": None,
+    }
 
 
 @pytest.mark.parametrize("user_id", [7, "7", None, "", "x", [12], True])
 def test_whoever_names_nobody_else_acts_for_herself(user_id):
-    found, for_others = row(event={"user_id": user_id, "course_id": COURSE})
-    assert (found["person"], found["user_id"], for_others) == (PERSONS.person(7, "staff1"), 7, [])
+    found = row(event={"user_id": user_id, "course_id": COURSE})
+    assert (found["person"], found["user_id"], found["known_as"]) == (PERSONS.person(7, "staff1"), 7, "staff1")
     assert found["session"] == PERSONS.session("5e55")
 
 
 def test_other_families_are_of_whoever_acts():
-    found, for_others = row(name="edx.forum.thread.viewed", event={"user_id": 12})
-    assert (found["user_id"], for_others) == (7, [])
+    found = row(name="edx.forum.thread.viewed", event={"user_id": 12})
+    assert (found["user_id"], found["known_as"]) == (7, "staff1")

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from completion_aggregator.tracking import catalogue
 from completion_aggregator.tracking.columns import Segment, columns_of
 from completion_aggregator.tracking.countries import Countries
+from completion_aggregator.tracking.payloads import payload_of
 from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
-from completion_aggregator.tracking.transform import EVENT_ROW, Transform, is_event, payload_of, time_of, utc_text
-from tests.tracking.builders import COURSE, at, event, line
+from completion_aggregator.tracking.times import utc_text
+from completion_aggregator.tracking.transform import EVENT_ROW, Transform, is_event, time_of
+from tests.tracking.builders import COURSE, at, event, line, rows_of
 
 PSEUDONYMS = Pseudonyms(Keys(b"p" * 32, b"s" * 32, b"a" * 32))
 
@@ -24,8 +26,7 @@ def taken(*data, **given):
     """The rows of events, as dictionaries without what is NULL."""
     loop = transform(**given)
     loop.take(0, data)
-    rows = [dict(zip(EVENT_ROW, row, strict=True)) for row in loop.events]
-    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return [{name: value for name, value in row.items() if value is not None} for row in rows_of(loop)]
 
 
 def test_an_event_becomes_a_row():
@@ -50,6 +51,8 @@ def test_an_event_becomes_a_row():
             "page": "https://courses.example.org/",
             "extra": '{"widget":1}',
             "user_id": 7,
+            "known_as": "alice",
+            "is_forgotten": False,
             "ip": "192.0.2.7",
             "username": "alice",
             "raw_session": "5e55",

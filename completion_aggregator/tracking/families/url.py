@@ -4,9 +4,12 @@ What was sent may be a password, a name or an answer, so only the names of its f
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote
+
+import msgspec
 
 from completion_aggregator.tracking.batch import Batch
 from completion_aggregator.tracking.values import usage_key, words
@@ -27,12 +30,33 @@ _VERSION: Final = re.compile(r"v\d(?:\.\d)?", re.ASCII)
 _HANDLER: Final = re.compile(r"[a-z][a-z_]{0,49}")
 
 
+class _Sent(msgspec.Struct, gc=False):
+    """What was sent; only the names of its fields are looked at."""
+
+    get: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict, name="GET")
+    post: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict, name="POST")
+
+
+_decode_sent: Final = msgspec.json.Decoder(_Sent).decode
+
+
+def requested_so(action: str, text: str, batch: Batch) -> str | None:
+    """Take a request as the platform writes it, and decode no values."""
+    try:
+        sent = _decode_sent(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None
+    if sent.get or sent.post:
+        batch.left = {"fields": _field_names({**sent.get, **sent.post})}
+    return block_in(batch.name)
+
+
 def requested(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Keep the names of what was sent; the block is the one in the path."""
-    names = _field_names(payload) if payload else None
+    sent = [fields for method in ("GET", "POST") if isinstance(fields := payload.get(method), dict)]
     payload.clear()
-    if names:
-        payload["fields"] = " ".join(names)
+    if any(sent):
+        payload["fields"] = _field_names(name for fields in sent for name in fields)
     return block_in(batch.name)
 
 
@@ -110,13 +134,8 @@ def _segment(segment: str, before: str, kinds: list[str]) -> str:
     return segment if (segment in WORDS and before != "courses") or _VERSION.fullmatch(segment) else "*"
 
 
-def _field_names(payload: dict[str, Any]) -> list[str]:
-    names: set[str] = set()
-    for method in ("GET", "POST"):
-        sent = payload.get(method)
-        if isinstance(sent, dict):
-            names.update(map(_told, sent))
-    return sorted(names)[:_MOST_FIELDS]
+def _field_names(names: Iterable[str]) -> str:
+    return " ".join(sorted(set(map(_told, names)))[:_MOST_FIELDS])
 
 
 @lru_cache(maxsize=4096)

@@ -2,8 +2,66 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from completion_aggregator.tracking.batch import Batch, Transform
 from completion_aggregator.tracking.values import seconds, take_key, take_number, take_term, usage_key
+
+
+class _AtPosition(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What players send of load, play, pause, stop and complete, unless they send more."""
+
+    id: str | None = None
+    code: str | None = None
+    duration: float | None = None
+    position: float | None = msgspec.field(default=None, name="currentTime")
+
+
+class _Seek(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """What players send of a jump, unless they send more."""
+
+    id: str | None = None
+    code: str | None = None
+    duration: float | None = None
+    position: float | None = msgspec.field(default=None, name="currentTime")
+    old_time: float | None = None
+    new_time: float | None = None
+    type: str | None = None
+
+
+_decode_at_position: Final = msgspec.json.Decoder(_AtPosition).decode
+_decode_seek: Final = msgspec.json.Decoder(_Seek).decode
+
+
+def at_position_so(action: str, text: str, batch: Batch) -> str | None:
+    """Take load, play, pause, stop and complete as players write them."""
+    try:
+        found = _decode_at_position(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None
+    written = found.id
+    block = usage_key(written, batch.course, "video") if written else ""
+    if (written and not block) or found.code not in _PLAYERS:
+        return None
+    batch.video.append((batch.row, block or None, action, found.position, found.duration, None, None, None, None, None))
+    return block
+
+
+def seek_so(action: str, text: str, batch: Batch) -> str | None:
+    """Take a jump as players write it."""
+    try:
+        found = _decode_seek(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None
+    written, kind = found.id, found.type
+    block = usage_key(written, batch.course, "video") if written else ""
+    if (written and not block) or found.code not in _PLAYERS or (kind and len(kind) > _LONGEST_KIND):
+        return None
+    came, went = found.old_time, found.new_time
+    batch.video.append(
+        (batch.row, block or None, action, found.position, found.duration, came, went, None, None, kind or None)
+    )
+    return block
 
 
 def at_position(action: str, payload: dict[str, Any], batch: Batch) -> str:
@@ -56,8 +114,7 @@ def _block(payload: dict[str, Any], batch: Batch) -> str:
     block = payload.pop("id", None)
     module = payload.pop("module_id", None)
     code = payload.pop("code", None)
-    # These say only where it was played; anything else is the video's name on YouTube.
-    if code is not None and code not in ("html5", "mobile", ""):
+    if code not in _PLAYERS:
         payload["code"] = code
     if module is not None:
         found = usage_key(module, batch.course, "video") if type(module) is str else ""
@@ -99,6 +156,10 @@ def _put_back(payload: dict[str, Any], key: str, written: Any) -> None:
         payload[key] = written
 
 
+#: Of ``code``, these say only where it was played; anything else is the video's name on YouTube.
+_PLAYERS: Final = (None, "html5", "mobile", "")
+#: Longer ones are looked at.
+_LONGEST_KIND: Final = 100
 #: Whole numbers below it are exact as floats.
 _EXACT: Final = 2**53
 

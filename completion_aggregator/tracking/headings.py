@@ -1,0 +1,75 @@
+"""What lines say they are: name and source, with all that follows from them, worked out once for all alike."""
+
+from collections.abc import Callable
+from typing import Final
+
+from completion_aggregator.tracking import catalogue
+from completion_aggregator.tracking.catalogue import Entry
+from completion_aggregator.tracking.families.url import kind_of
+from completion_aggregator.tracking.groups import REMEMBERED, Groups
+from completion_aggregator.tracking.paths import parted
+from completion_aggregator.tracking.places import course_in
+
+#: Characters of the longest that are remembered.
+_LONGEST: Final = 1_000
+#: Families whose payload says whom an event is about.
+_ABOUT_SOMEBODY: Final = frozenset({"enrollment", "grouping", "progress"})
+
+#: The columns that follow from what an event says it is.
+COLUMNS: Final = ("name", "family", "source", "by_learner")
+
+#: Name and source, as a line has them.
+Written = tuple[str | None, str | None]
+
+
+class Heading:
+    """What an event says it is; ``number`` is the one of the columns that follow.
+
+    ``name`` is as written, ``shown`` as it is stored; ``course`` the one that a name has that is an address, or "".
+    """
+
+    __slots__ = (
+        *("action", "course", "direct", "family", "is_about_somebody", "name", "number", "shown", "source"),
+        "transform",
+    )
+
+    def __init__(self, name: str, source: str, entry: Entry) -> None:
+        self.name, self.source = name, source
+        # Keys are all alike there, and a path without them was met before.
+        self.shown = kind_of(parted(name)[0]) if name.startswith("/") else name
+        self.course = course_in(name)
+        self.family, self.action = entry.family, entry.action
+        self.transform, self.direct = entry.transform, entry.direct
+        self.is_about_somebody = entry.family in _ABOUT_SOMEBODY
+        self.number = -1
+
+
+class Headings(Groups):
+    """The headings that were met lately."""
+
+    __slots__ = ("_met",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._met: dict[Written, Heading] = {}
+
+    @property
+    def met(self) -> Callable[[Written], Heading | None]:
+        """Return what finds a heading that was met before, with no call in between."""
+        return self._met.get
+
+    def fresh(self) -> None:
+        """Forget all, if it is much."""
+        if len(self.rows) >= REMEMBERED:
+            self.rows.clear()
+            self._met.clear()
+
+    def meet(self, written: Written) -> Heading:
+        """Return a heading that was not met before."""
+        name, source = written[0] or "", written[1] or ""
+        entry = catalogue.entry(name, source)
+        found = Heading(name, source, entry)
+        found.number = self.add((found.shown, entry.family, source or None, entry.by_learner))
+        if len(name) + len(source) <= _LONGEST:
+            self._met[written] = found
+        return found
