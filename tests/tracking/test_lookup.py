@@ -31,9 +31,7 @@ def folder(tmp_path):
     account = Account("courses", target)
     blocks = (PROBLEM_1, PROBLEM_2, VIDEO_1, WEEK_1, OLD_1)
     nothing = (None,) * 4
-    account.write(
-        BLOCK, [(b.course, b.id, b.type, b.name, *nothing, b.path, None, None, None, None, 0) for b in blocks]
-    )
+    account.write(BLOCK, [(b.course, b.id, b.type, b.name, *nothing, b.path, *nothing, None, 0) for b in blocks])
     account.write(COURSE, [(c.id, "O", "C", "R", c.name, "v", 1, None) for c in (COURSE_1, COURSE_2)])
     return target.tables_folder
 

@@ -19,7 +19,7 @@ def store(tmp_path):
     store.create()
     account = Account("courses", ParquetTarget(store.tables_folder, store.private_folder))
     nothing = (None,) * 4
-    account.write(BLOCK, [("course-v1:O+C+R", KEY, "problem", "Quiz", *nothing, "Week 1 / Quiz", *nothing, 0)])
+    account.write(BLOCK, [("course-v1:O+C+R", KEY, "problem", "Quiz", *nothing, "Week 1 / Quiz", *nothing, None, 0)])
     account.write(COURSE, [("course-v1:O+C+R", "O", "C", "R", None, "v", 1, None)])
     return store.folder
 
