@@ -23,6 +23,7 @@ HARMLESS = re.compile(
 )
 _SUMS = "', '.join((f'coalesce(sum({name}), 0) AS {name}' for name in COUNTS))"
 _TOTAL = "'SELECT count(*) AS loads, coalesce(sum(bytes), 0) AS bytes, ' + "
+_NAMES = "names, quoted: constants, and those of an address, which target_of holds to letters, digits, _, . and -"
 #: What else is put into statements, and why no value comes in by it.
 ACCOUNTED = {
     "aggregation/completions.py": {
@@ -30,7 +31,7 @@ ACCOUNTED = {
         "either": "names and markers",
     },
     "aggregation/leaves.py": {"suffix": "FOR UPDATE, or nothing"},
-    "aggregation/population.py": {"suffix": "LIMIT or FOR UPDATE, of constants", "index": "the name of an index"},
+    "aggregation/population.py": {"suffix": "LIMIT or FOR UPDATE, of constants"},
     "aggregation/roster.py": {
         "limit": "written as a whole number",
         "' AND '.join((condition for condition, _ in wanted))": "conditions of constants, with markers",
@@ -50,21 +51,50 @@ ACCOUNTED = {
         "sql": "the name of a column, as Django quotes it",
         "self.rhs": "ids, each made a whole number, or NULL",
     },
+    "tracking/clickhouse/bookkeeping.py": {
+        "schema.qualified(target, table)": _NAMES,
+        "schema.on_cluster(target)": _NAMES,
+        "_behind(target, table)": _NAMES,
+        "listed": "names of columns, and their types, of ledger_tables.py",
+        "schema.replacing(target, _AS_OF)": "one of two constants, and the name of a column",
+        "', '.join(key)": "names of columns",
+        "sql": "the query of ledger_tables.py, with a marker",
+    },
     "tracking/clickhouse/connection.py": {
-        "self._qualified(tables.EVENT)": "names, quoted",
-        "begin": "a time, written from a day",
-        "end": "a time, written from a day",
-        "_texts(target)": "names, quoted as texts",
+        "schema.words(self.target)": _NAMES,
+        "self._qualified(tables.EVENT)": _NAMES,
+        "begin": "a time, written from a day that was reckoned with as a number",
+        "end": "a time, written from a day that was reckoned with as a number",
+        "_texts(target)": f"{_NAMES}, as texts",
+    },
+    "tracking/clickhouse/erasing.py": {
+        "schema.qualified(target, table)": _NAMES,
+        "_action(table, erasure.change)": "constants, chosen by a member of Change",
+        "', '.join((f'{schema.quoted(name)} = {value}' for name, value in changed.items()))": "constants",
+        "begin": "the beginning made here, of names and constants",
+        "erasure.month": "a note of the ledger, written as a whole number or not at all",
+        "erasure.key": "a member of Key, as which the ledger's note is read",
+        "listed": "a note of the ledger, each key made a UUID or whole numbers",
+    },
+    "tracking/clickhouse/old_views.py": {
+        "place": _NAMES,
+        "sql.format(**databases).strip()": "constants, with names of databases, quoted",
+    },
+    "tracking/clickhouse/persons.py": {
+        "schema.qualified(connection.target, tables.PERSON)": _NAMES,
+        "_event(connection)": _NAMES,
+        "some": "courses that logs name, quoted as texts by schema.text",
     },
     "tracking/clickhouse/schema.py": {
-        "qualified(target, table)": "names, quoted",
-        "quoted(database)": "a name, quoted",
-        "_on_cluster(target)": "a name, quoted, or nothing",
-        "listed": "names of columns, and their types",
-        "_engine(target)": "one of two constants",
+        "qualified(target, table)": _NAMES,
+        "quoted(database)": _NAMES,
+        "words(target)": _NAMES,
+        "on_cluster(target)": _NAMES,
+        "listed": "names of columns, their types and meanings, of tables.py",
+        "replacing(target, 'loaded_at')": "one of two constants, and the name of a column",
         "', '.join(key)": "names of columns",
         "', '.join(settings)": "constants",
-        "_text(f'One row per {table.row}.')": "a text of tables.py, quoted",
+        "text(f'One row per {table.row}.')": "a text of tables.py, quoted",
     },
     "tracking/commands/status.py": {_SUMS: "names, of constants", f"{_TOTAL}{_SUMS}": "names, of constants"},
     "tracking/extract.py": {
@@ -76,8 +106,23 @@ ACCOUNTED = {
         "sql": "the query made here, with markers",
         "marks": "markers",
     },
+    "tracking/forgetting/rows.py": {
+        "self._named(table)": _NAMES,
+        "self._named(tables.ACCOUNT)": _NAMES,
+        "self._named(tables.ASSESSMENT)": _NAMES,
+        "self._words": _NAMES,
+        "condition": "names and constants, with ids as _listed(some)",
+        "_listed(some)": "ids, each written from a UUID, by Python or by ClickHouse",
+        "self._when()": "times, written from days that DuckDB made whole numbers",
+        "shown": "one of the constants _ID and _NUMBER",
+        "column": "the name of a column, which callers give as a constant",
+    },
     "tracking/ledger.py": {
         "', '.join((f' {name} = {name} + excluded.{name}' for name in COUNTS))": "names, of constants",
+    },
+    "tracking/ledger_tables.py": {
+        "', '.join(columns)": "names of columns, of the module itself",
+        "table.name": "the name of a table, of the module itself",
     },
     "tracking/optimise.py": {
         "columns": "names of columns, of tables.py",
@@ -87,9 +132,9 @@ ACCOUNTED = {
     "tracking/reader.py": {_SUMS: "names, of constants", f"{_TOTAL}{_SUMS}": "names, of constants"},
     "tracking/views.py": {
         "name": "a name, quoted",
+        "_name(table.name)": "the name of a table, of ledger_tables.py, quoted",
         "files": "paths that the ledger names, quoted: a view takes no parameters",
         "columns": "names of columns, of tables.py, and types",
-        "_name(name)": "a name, quoted",
         "_name(path.stem)": "the name of a file, quoted",
         "_text(str(path))": "the path of a file, quoted: a view takes no parameters",
     },
@@ -108,7 +153,6 @@ ACCOUNTED = {
         "declared": "names made here, and types",
         "column": "a name, which callers give as a constant",
         "', '.join(['%s'] * each)": "markers",
-        "name": "a name",
     },
 }
 
@@ -136,6 +180,11 @@ def test_what_is_put_into_a_statement_is_a_name_or_a_marker(path):
         if not HARMLESS.fullmatch(put) and put not in accounted
     ]
     assert found == [], "hand values over as parameters; of a name, say here why it can be nothing else"
+
+
+@pytest.mark.parametrize("name", ACCOUNTED)
+def test_nothing_is_accounted_for_that_is_not_put_in(name):
+    assert set(ACCOUNTED[name]) - {put for _, put in put_in(ast.parse((PACKAGE / name).read_text()))} == set()
 
 
 @pytest.mark.parametrize(

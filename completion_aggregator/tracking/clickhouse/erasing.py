@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from completion_aggregator.tracking.clickhouse import schema
 from completion_aggregator.tracking.clickhouse.target import Target
@@ -90,8 +91,16 @@ def statements(target: Target, erasure: Erasure) -> Iterator[str]:
     begin = f"ALTER TABLE {schema.qualified(target, table)} {_action(table, erasure.change)}"
     for first in range(0, len(erasure.keys), KEYS_AT_ONCE):
         some = erasure.keys[first : first + KEYS_AT_ONCE]
-        listed = ", ".join(f"({each})" if erasure.key is Key.NUMBER else f"'{each}'" for each in some)
-        yield f"{begin} IN PARTITION {erasure.month} WHERE {erasure.key} IN ({listed})"
+        listed = ", ".join(_written(erasure.key, each) for each in some)
+        yield f"{begin} IN PARTITION {erasure.month:d} WHERE {erasure.key} IN ({listed})"
+
+
+def _written(key: Key, value: str) -> str:
+    """Return a key as SQL takes it. Raises ValueError for what is none: a note is only as sound as its ledger."""
+    if key is Key.NUMBER:
+        load, nth = value.split(", ")
+        return f"({int(load)}, {int(nth)})"
+    return f"'{UUID(value)}'"
 
 
 def _action(table: Table, change: Change) -> str:

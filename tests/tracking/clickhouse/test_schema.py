@@ -65,3 +65,8 @@ def test_no_two_rows_have_equal_keys():
         "text": ("toDate(time)", "event_id", "nth"),
         "quarantine": ("toDate(time)", "load", "nth"),
     }
+
+
+def test_no_text_ends_before_its_end():
+    assert schema.text("course-v1:O'X+\\' OR 1=1 --") == r"'course-v1:O\'X+\\\' OR 1=1 --'"
+    assert schema.text("\\") == r"'\\'"
