@@ -7,7 +7,7 @@ from typing import Any, Final
 from completion_aggregator.tracking import scrub
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.envelope import Line
-from completion_aggregator.tracking.groups import REMEMBERED, Groups
+from completion_aggregator.tracking.groups import Groups
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
 from completion_aggregator.tracking.tombstones import Tombstones
 
@@ -72,11 +72,11 @@ class Actors(Groups):
         """Return what finds whoever was met under what stands at the top of a line, with no call in between."""
         return self._met.get
 
-    def fresh(self) -> None:
-        """Forget all, if it is much."""
-        if len(self.rows) >= REMEMBERED:
-            for memory in (self.rows, self._met, self._met_in_part, self._others, self._users):
-                memory.clear()
+    def forget(self) -> None:
+        """Forget whoever was met."""
+        super().forget()
+        for memory in (self._met, self._met_in_part, self._others, self._users):
+            memory.clear()
 
     def meet(self, line: Line) -> Actor:
         """Return whom a line names, at its top or in its context."""
@@ -94,7 +94,7 @@ class Actors(Groups):
         found = memory.get(written)
         if found is None:
             user = self._user(context.user_id, texts[0] or "")
-            found = Actor(user, written, self.add(self._row(written, user, user)))
+            found = Actor(user, written, self.add(self._row(written, user, user), written))
             if sum([len(each) for each in texts if each]) <= _LONGEST:
                 # Looking somebody up compares texts: those that many have are to be the same, and in the cache.
                 *own, agent, host = written
@@ -109,7 +109,7 @@ class Actors(Groups):
         found = self._others.get((actor, number))
         if found is None:
             row = self._row(actor.written, actor.user, self._user(number, ""))
-            found = self._others[actor, number] = Actor(actor.user, actor.written, self.add(row))
+            found = self._others[actor, number] = Actor(actor.user, actor.written, self.add(row, ()))
         return found
 
     def _user(self, user_id: str | float | None, name: str) -> User:

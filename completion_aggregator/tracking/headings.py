@@ -6,7 +6,7 @@ from typing import Final
 from completion_aggregator.tracking import catalogue
 from completion_aggregator.tracking.catalogue import Entry
 from completion_aggregator.tracking.families.url import kind_of
-from completion_aggregator.tracking.groups import REMEMBERED, Groups
+from completion_aggregator.tracking.groups import Groups
 from completion_aggregator.tracking.paths import parted
 from completion_aggregator.tracking.places import course_in
 
@@ -58,18 +58,17 @@ class Headings(Groups):
         """Return what finds a heading that was met before, with no call in between."""
         return self._met.get
 
-    def fresh(self) -> None:
-        """Forget all, if it is much."""
-        if len(self.rows) >= REMEMBERED:
-            self.rows.clear()
-            self._met.clear()
+    def forget(self) -> None:
+        """Forget all headings."""
+        super().forget()
+        self._met.clear()
 
     def meet(self, written: Written) -> Heading:
         """Return a heading that was not met before."""
         name, source = written[0] or "", written[1] or ""
         entry = catalogue.entry(name, source)
         found = Heading(name, source, entry)
-        found.number = self.add((found.shown, entry.family, source or None, entry.by_learner))
+        found.number = self.add((found.shown, entry.family, source or None, entry.by_learner), written)
         if len(name) + len(source) <= _LONGEST:
             self._met[written] = found
         return found

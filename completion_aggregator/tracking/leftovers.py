@@ -11,7 +11,7 @@ from completion_aggregator.tracking.actors import User
 #: Leftovers that are remembered with what became of them, and the bytes of the longest; and shapes.
 _REMEMBERED: Final = 2**15
 _SHORT: Final = 100
-_MOST_SHAPES: Final = 2**13
+_MOST_SHAPES: Final = 2**11
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 _decode_json: Final = msgspec.json.Decoder().decode

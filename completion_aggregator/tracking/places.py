@@ -8,7 +8,7 @@ from typing import Final
 from completion_aggregator.tracking import scrub
 from completion_aggregator.tracking.actors import User
 from completion_aggregator.tracking.families.url import is_of_platform
-from completion_aggregator.tracking.groups import REMEMBERED, Groups
+from completion_aggregator.tracking.groups import Groups
 from completion_aggregator.tracking.paths import ANY_KEY, parted
 
 #: Characters of the longest that are remembered.
@@ -51,11 +51,11 @@ class Places(Groups):
         """Return what finds a place that was met before, with no call in between."""
         return self._met.get
 
-    def fresh(self) -> None:
-        """Forget all, if it is much."""
-        if len(self.rows) + len(self._addresses) >= REMEMBERED:
-            for memory in (self.rows, self._met, self._moved, self._addresses, self._patterns):
-                memory.clear()
+    def forget(self) -> None:
+        """Forget all places."""
+        super().forget()
+        for memory in (self._met, self._moved, self._addresses, self._patterns):
+            memory.clear()
 
     def meet(self, written: Written) -> Place:
         """Return a place that was not met before."""
@@ -93,7 +93,7 @@ class Places(Groups):
         return told
 
     def _made(self, written: Written, course: str, path: str | None, page: str | None, low: str) -> Place:
-        return Place(written, course, low, self.add((course or None, written[1] or None, path, page)))
+        return Place(written, course, low, self.add((course or None, written[1] or None, path, page), written))
 
     def _told(self, address: str | None) -> tuple[str | None, str]:
         return self._known(address) if address else (None, "")
@@ -103,6 +103,7 @@ class Places(Groups):
         if found is None:
             found = self._filled(address)
             if len(address) <= _LONGEST:
+                self._characters += len(address)
                 self._addresses[address] = found
         return found
 

@@ -77,9 +77,14 @@ def test_an_event_about_somebody_who_was_forgotten_tells_nobody():
     assert told(found, about) == {"agent": "Mozilla/5.0", "host": "courses.example.org", "is_forgotten": True}
 
 
-def test_long_texts_are_not_remembered():
+def test_long_texts_are_not_remembered_and_kept_for_few_batches():
     found = actors()
     assert meet(found, agent="x" * 3000) is not meet(found, agent="x" * 3000)
+    found.fresh()
+    assert len(found.rows) == 2
+    meet(found, agent="x" * 2**25)
+    found.fresh()
+    assert found.rows == []
 
 
 def test_whoever_was_met_is_forgotten_between_batches_when_they_are_many():

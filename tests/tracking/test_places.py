@@ -106,10 +106,20 @@ def test_whoever_is_named_in_an_address_is_not_named_in_the_place():
 
 def test_what_is_much_is_forgotten_between_batches():
     places = Places()
-    for number in range(2**15 + 1):
+    for number in range(2**16):
         places.meet((None, None, f"/page/{number}", None))
     places.fresh()
     assert (places.rows, places.met((None, None, "/page/1", None))) == ([], None)
+
+
+def test_addresses_that_are_much_are_forgotten_between_batches():
+    places = Places()
+    for number in range(2**15):
+        places.address(f"/{'page' * 250}/{number}", NOBODY)
+    place = places.meet((None, None, "/event", None))
+    places.fresh()
+    assert (places.met((None, None, "/event", None)), places.rows) == (None, [])
+    assert place.low == ""
 
 
 @pytest.mark.parametrize("address", [None, "", "/courses/", "/courses/a/b", "/event", "/course/a/b/c"])
