@@ -115,7 +115,7 @@ def test_what_is_much_is_forgotten_between_batches():
 def test_addresses_that_are_much_are_forgotten_between_batches():
     places = Places()
     for number in range(2**15):
-        places.address(f"/{'page' * 250}/{number}", NOBODY)
+        places.address(f"/{'page' * 300}/{number}", NOBODY)
     place = places.meet((None, None, "/event", None))
     places.fresh()
     assert (places.met((None, None, "/event", None)), places.rows) == (None, [])
