@@ -128,8 +128,8 @@ class Actors(Groups):
     def _row(self, written: Written, user: User, about: User) -> tuple[Any, ...]:
         _, _, session, ip, agent, host = written
         name = user.name
-        if agent and name and name in agent:
-            agent = scrub.clean(agent, name)
+        if agent:
+            agent = scrub.agent(agent, name)
         country = self._country(ip) if ip and self._country else None
         if user.is_forgotten or about.is_forgotten:
             return about.person, about.number, None, None, country, agent, host, None, None, None, True

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from completion_aggregator.tracking import catalogue
+from completion_aggregator.tracking import catalogue, scrub
+from completion_aggregator.tracking.actors import User
 from completion_aggregator.tracking.catalogue import Entry
 from completion_aggregator.tracking.families.url import kind_of
 from completion_aggregator.tracking.groups import Groups
@@ -26,17 +27,23 @@ class Heading:
     """What an event says it is; ``number`` is the one of the columns that follow.
 
     ``name`` is as written, ``shown`` as it is stored; ``course`` the one that a name has that is an address, or "".
+    ``low`` is the name in small if nobody knows it: a browser may send any, and somebody may be named there.
     """
 
     __slots__ = (
-        *("action", "course", "direct", "family", "is_about_somebody", "name", "number", "shown", "source"),
+        *("action", "course", "direct", "family", "is_about_somebody", "low", "name", "number", "shown", "source"),
         "transform",
     )
 
     def __init__(self, name: str, source: str, entry: Entry) -> None:
         self.name, self.source = name, source
         # Keys are all alike there, and a path without them was met before.
-        self.shown = kind_of(parted(name)[0]) if name.startswith("/") else name
+        if name.startswith("/"):
+            self.shown, self.low = kind_of(parted(name)[0]), ""
+        else:
+            is_known = name in catalogue.NAMES
+            self.shown = name if is_known else scrub.clean(name, "")
+            self.low = "" if is_known else name.lower()
         self.course = course_in(name)
         self.family, self.action = entry.family, entry.action
         self.transform, self.direct = entry.transform, entry.direct
@@ -71,4 +78,12 @@ class Headings(Groups):
         found.number = self.add((found.shown, entry.family, source or None, entry.by_learner), written)
         if len(name) + len(source) <= _LONGEST:
             self._met[written] = found
+        return found
+
+    def without(self, heading: Heading, user: User) -> Heading:
+        """Return the same heading without the name of the user."""
+        entry = catalogue.entry(heading.name, heading.source)
+        found = Heading(heading.name, heading.source, entry)
+        found.shown, found.low = scrub.clean(heading.name, user.name), ""
+        found.number = self.add((found.shown, entry.family, heading.source or None, entry.by_learner), (found.shown,))
         return found

@@ -1,5 +1,6 @@
 """What is left of payloads: scrubbed for ``event.extra``, and its fields counted for the catalogue of drift."""
 
+import re
 from collections import Counter
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ _REMEMBERED: Final = 2**15
 _SHORT: Final = 100
 _MOST_SHAPES: Final = 2**11
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+_LIKE_A_TIME: Final = re.compile(r"[0-9TZ:.,+/ -]{1,100}")
 
 _decode_json: Final = msgspec.json.Decoder().decode
 _encode_json: Final = msgspec.json.Encoder().encode
@@ -113,9 +116,10 @@ class Leftovers:
 
 
 def with_time(extra: str | None, written: str) -> str:
-    """Return *extra* with the time that was written in the line."""
+    """Return *extra* with the time that was written in the line; of what looks like none but its length."""
     found = _decode_json(extra) if extra else {}
-    return _encode_json(found | {"time": written[:100]}).decode()
+    told = written[:100] if _LIKE_A_TIME.fullmatch(written) else {"length": len(written)}
+    return _encode_json(found | {"time": told}).decode()
 
 
 def _encoded(kept: dict[str, Any] | None) -> str | None:

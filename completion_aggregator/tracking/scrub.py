@@ -79,6 +79,7 @@ _MAIL: Final = re.compile(
     rf"({_USAGE_KEY})|(?<![\w.+%'-])[\w.+%'-]+(?:@|%40)(?:[\w-]+\.)+[\w-]+", re.IGNORECASE
 )  # fmt: skip
 _IPV4: Final = re.compile(r"(?<![0-9])[0-9]+(?:\.[0-9]+){3,}")
+_VERSION_OF_FOUR: Final = re.compile(r"((?<=[A-Za-z]/)[0-9]{1,4}(?:\.[0-9]{1,5}){3}(?![0-9.]))")
 _IPV6: Final = re.compile(r"(?<![0-9a-z:])[0-9a-f]{0,4}:[0-9a-f:]*:[0-9a-f:.]*", re.IGNORECASE)
 _PAIR: Final = re.compile(
     r"((?:pass(?:word|wd|phrase)|csrf|token|secret|session_?id|session_?key|e-?mail|user_?name|user_?id"
@@ -188,6 +189,13 @@ def is_harmless(written: bytes, low: bytes) -> bool:
 def clean(text: str, username: str) -> str:
     """Take the event's own name, mails, addresses and secrets out of a text."""
     return _cleaned(text, _name(username) if username else None)
+
+
+def agent(text: str, username: str) -> str:
+    """Do the same to what a browser says of itself; versions of four numbers, behind a name, are no addresses."""
+    if not _VERSION_OF_FOUR.search(text):
+        return clean(text, username)
+    return "".join(part if at % 2 else clean(part, username) for at, part in enumerate(_VERSION_OF_FOUR.split(text)))
 
 
 def address(url: str, username: str) -> str:
@@ -478,7 +486,18 @@ def _verdict(key: str) -> _Verdict:
 _QUERY: Final = re.compile(r"[?#]|%3F|%23", re.IGNORECASE)
 
 
+#: A sign that may stand in an address as it is, written in another way, also more than once.
+_ESCAPED: Final = re.compile(r"%(?:25)*([0-9a-f]{2})", re.IGNORECASE)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    sign = chr(int(found[1], 16))
+    return sign if sign.isascii() and (sign.isalnum() or sign in "-._~") else f"%{found[1]}"
+
+
 def _anonymous(url: str) -> str:
+    if "%" in url:
+        url = _ESCAPED.sub(_unescaped, url)
     end = _QUERY.search(url)
     told = url[: end.start()] if end else url
     origin, slashes, rest = told.partition("//") if told.startswith("//") or "://" in told[:24] else ("", "", told)

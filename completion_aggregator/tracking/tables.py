@@ -73,7 +73,8 @@ EVENT: Final = _of_events(
         "time_quality",
         _TERM,
         "`ok`; `prefix`: taken from the line's prefix; `neighbour`: of the event before; `outside`: the clock was"
-        " wrong; `unreadable`. Of the last two, `time` is the log's day, and `extra.time` is what was written.",
+        " wrong; `unreadable`. Of the last two, `time` is the log's day, and `extra.time` is what was"
+        " written (of what looks like no time its length).",
     ),
     Column("name", _TERM, "The event's name; of implicit events the kind of address, such as `/courses/*/xblock/*`."),
     Column("family", _TERM, "Which table has its fields, or what it is about."),

@@ -151,8 +151,8 @@ class Transform:
         place = self._known_place(address) or self._places.meet(address)
         title = (line.name or line.event_type, line.event_source or context.event_source)
         heading = self._known_heading(title) or self._headings.meet(title)
-        if place.low or (heading.course and not place.course):
-            place = self._settled(place, heading, actor.user)
+        if place.low or heading.low or (heading.course and not place.course):
+            place, heading = self._settled(place, heading, actor.user)
         time, quality = line.time, "ok"
         # Most times are written so; columns.py finds out whether they are times.
         if time and len(time) == USUAL_LENGTH and time.endswith(USUAL_END):
@@ -177,14 +177,16 @@ class Transform:
         who, where, what = actor.number, place.number, heading.number
         self.events.append((offset, digest, time, quality, who, where, what, block or None, extra, raw))
 
-    def _settled(self, place: Place, heading: Heading, user: User) -> Place:
-        """Return the place in the course that the event's name tells, and without the name of the user."""
+    def _settled(self, place: Place, heading: Heading, user: User) -> tuple[Place, Heading]:
+        """Return the place in the course that the event's name tells, and both without the name of the user."""
         if heading.course and not place.course:
             place = self._places.moved(place, heading.course)
-        for each in user.lows if place.low else ():
-            if each in place.low:
-                return self._places.without(place, user)
-        return place
+        for each in user.lows:
+            if place.low and each in place.low:
+                place = self._places.without(place, user)
+            if heading.low and each in heading.low:
+                heading = self._headings.without(heading, user)
+        return place, heading
 
     def _dated(self, line: Line, data: bytes, prefix_time: str | None) -> tuple[str | None, str, bytes]:
         """Return time, its quality and the digest of a line whose time is missing, or written in another way."""

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
@@ -107,13 +108,13 @@ def take_flag(payload: dict[str, Any], key: str) -> bool | None:
     return found
 
 
-def take_term(payload: dict[str, Any], key: str) -> str | None:
-    """Take an id or a name out of a payload, a number as text; what is neither, or too long, stays in it."""
+def take_term(payload: dict[str, Any], key: str, clean: Callable[[str], str]) -> str | None:
+    """Take an id or a name out of a payload, cleaned, a number as text; what is neither, or too long, stays in it."""
     value = payload.pop(key, None)
     if value is None or value == "":
         return None
     if type(value) is str and len(value) <= _LONGEST_TERM:
-        return value
+        return clean(value)
     if type(value) is int and -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
         return str(value)
     payload[key] = value

@@ -205,6 +205,61 @@ def test_nan_in_a_payload_stays_out_of_extra():
     assert taken(line(event={"a": math.nan, "b": 1}, event_source="server"))[0]["extra"] == '{"a":null,"b":1}'
 
 
+MAIL, ADDRESS = "quentin@x.example", "203.0.113.99"
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        ({"agent": "App/1 ALICE"}, {"agent": "App/1 [name]"}),
+        ({"agent": f"GitLab/1.0 ({MAIL})"}, {"agent": "GitLab/1.0 ([mail])"}),
+        ({"agent": f"via {ADDRESS} Chrome/126.0.0.0"}, {"agent": "via [address] Chrome/126.0.0.0"}),
+        ({"agent": "via 2001:db8:0:1::77ab"}, {"agent": "via [address]"}),
+        ({"name": f"mail {MAIL}"}, {"name": "mail [mail]"}),
+        ({"name": "Alice.clicked"}, {"name": "[name].clicked"}),
+        ({"name": "edx.forum.alice"}, {"name": "edx.forum.[name]"}),
+        ({"page": "https://x.example/notes/%41lice/1"}, {"page": "https://x.example/notes/*/1"}),
+        ({"page": "https://x.example/notes/quentin%2540x.example"}, {"page": "https://x.example/notes/*"}),
+        ({"time": MAIL}, {"extra": '{"time":{"length":17}}'}),
+        ({"time": "Alice 2024"}, {"extra": '{"time":{"length":10}}'}),
+        ({"time": "2024-02-30 12:00"}, {"extra": '{"time":"2024-02-30 12:00"}'}),
+    ],
+)
+def test_whatever_names_somebody_stays_out_of_the_open_columns(fields, kept):
+    (row,) = taken(line(1, **fields))
+    assert {name: row[name] for name in kept} == kept
+
+
+def test_a_name_that_many_send_is_without_that_of_one_only_for_her():
+    rows = taken(line(1, name="edx.alice"), line(2, name="edx.alice", username="bob"), line(3, name="edx.alice"))
+    assert [row["name"] for row in rows] == ["edx.[name]", "edx.alice", "edx.[name]"]
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "table", "kept"),
+    [
+        ("edx.cohort.created", {"cohort_name": f"Alice's, of {MAIL}"}, "grouping", "[name]'s, of [mail]"),
+        ("edx.team.created", {"team_id": "team-alice"}, "grouping", "team-[name]"),
+        ("edx.course.enrollment.activated", {"mode": MAIL}, "enrollment", "[mail]"),
+        ("seek_video", {"type": "by Alice"}, "video", "by [name]"),
+        ("problem_check", "input_alice_2_1=a", "response", "[name]_2_1"),
+        (
+            "openassessmentblock.peer_assess",
+            {"parts": [{"criterion": {"name": "Alice"}, "option": {"name": MAIL}}]},
+            "assessment_part",
+            "[name]",
+        ),
+    ],
+)
+def test_terms_name_nobody(name, payload, table, kept):
+    loop = transform()
+    sent = payload if isinstance(payload, str) else json.dumps(payload)
+    loop.take(0, [line(1, name=name, event=sent)])
+    (row,) = getattr(loop.rows, table)
+    assert kept in row
+    assert MAIL not in row
+
+
 def test_a_whole_line_is_an_event_and_no_part_of_one_is():
     assert is_event(line(1))
     assert not any(is_event(line(1)[:cut]) for cut in range(len(line(1))))

@@ -45,7 +45,7 @@ def assessed(action: str, payload: dict[str, Any], batch: Batch) -> str:
     for part in parts if isinstance(parts, list) else ():
         if isinstance(part, dict):
             written += take_text(part, "feedback", "feedback", batch) or 0
-            batch.assessment_part.append((batch.row, block or None, text(submission), *_criterion(part)))
+            batch.assessment_part.append((batch.row, block or None, text(submission), *_criterion(part, batch)))
     if written or length is not None:
         length = (length or 0) + written
     return _row(action, payload, batch, length)
@@ -81,9 +81,13 @@ def _row(action: str, payload: dict[str, Any], batch: Batch, length: int | None)
     block = take_key(payload, "item_id", batch.course, "openassessment") or of_module(batch.module)
     if not block and isinstance(payload.get("location"), str):
         block = take_key(payload, "location", batch.course, "")
-    returned = take_term(payload, "submission_returned_uuid")
-    submission = take_term(payload, "submission_uuid") or take_term(payload, "submission_id") or returned
-    kind, attempt = take_term(payload, "score_type"), take_integer(payload, "attempt_number")
+    returned = take_term(payload, "submission_returned_uuid", batch.clean)
+    submission = (
+        take_term(payload, "submission_uuid", batch.clean)
+        or take_term(payload, "submission_id", batch.clean)
+        or returned
+    )
+    kind, attempt = take_term(payload, "score_type", batch.clean), take_integer(payload, "attempt_number")
     if payload.get("course_id") == batch.course:
         payload.pop("course_id", None)
     known = None if submission in {None, "None"} else submission
@@ -121,18 +125,23 @@ def _files(answer: object) -> int:
     return len(keys) if isinstance(keys, list) else int(bool(answer.get("file_upload_key") or answer.get("file_key")))
 
 
-def _criterion(part: dict[str, Any]) -> tuple[str | None, str | None, float | None, float | None]:
+def _criterion(part: dict[str, Any], batch: Batch) -> tuple[str | None, str | None, float | None, float | None]:
     criterion, option = part.get("criterion"), part.get("option")
-    name, possible, points = text(criterion), None, None
+    name, possible, points = _told(criterion, batch), None, None
     if isinstance(criterion, dict):
-        name = take_term(criterion, "name")
+        name = take_term(criterion, "name", batch.clean)
         possible = take_number(criterion, "points_possible")
         if possible is None:
             possible = take_number(criterion, "points possible")
-    chosen = text(option)
+    chosen = _told(option, batch)
     if isinstance(option, dict):
-        chosen, points = take_term(option, "name"), number(option.get("points"))
+        chosen, points = take_term(option, "name", batch.clean), number(option.get("points"))
     return name, chosen, points, possible
+
+
+def _told(value: object, batch: Batch) -> str | None:
+    found = text(value)
+    return batch.clean(found) if found else None
 
 
 _STEPS: Final[dict[str, tuple[str, Transform | None]]] = {

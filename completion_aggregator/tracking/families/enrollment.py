@@ -11,7 +11,7 @@ def changed(action: str, payload: dict[str, Any], batch: Batch) -> str:
     payload.pop("user_id", None)
     if payload.get("course_id") == batch.course:
         payload.pop("course_id", None)
-    batch.enrollment.append((batch.row, action, take_term(payload, "mode")))
+    batch.enrollment.append((batch.row, action, take_term(payload, "mode", batch.clean)))
     return ""
 
 

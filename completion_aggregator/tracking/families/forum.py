@@ -18,7 +18,7 @@ def posted(action: str, payload: dict[str, Any], batch: Batch) -> str:
     length = take_text(payload, "body", "body", batch)
     response, discussion = payload.pop("response", None), payload.pop("discussion", None)
     parent = (_id_in(response) if response else None) or (_id_in(discussion) if discussion else None)
-    item, topic = take_term(payload, "id"), take_term(payload, "commentable_id")
+    item, topic = take_term(payload, "id", batch.clean), take_term(payload, "commentable_id", batch.clean)
     topic = _drop_duplicates(payload, topic, batch)
     batch.forum.append((batch.row, action, _level(batch.name), item, parent, topic, length, None, None))
     return ""
@@ -52,7 +52,7 @@ def _drop_duplicates(payload: dict[str, Any], topic: str | None, batch: Batch) -
     """Take out whose post it was, and what other columns say; return the topic."""
     payload.pop("target_username", None)
     payload.pop("url", None)  # the course, the topic and the post
-    category = take_term(payload, "category_id")
+    category = take_term(payload, "category_id", batch.clean)
     if category is not None and topic is not None and category != topic:
         payload["category_id"] = category
     for key in _MOSTLY_EMPTY:

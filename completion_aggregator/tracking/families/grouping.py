@@ -13,15 +13,15 @@ _PLAIN_FIELDS: Final = frozenset({"country", "language", "topic_id", "max_team_s
 def cohort(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take what was done with a cohort."""
     payload.pop("user_id", None)
-    number, name = take_term(payload, "cohort_id"), take_term(payload, "cohort_name")
+    number, name = take_term(payload, "cohort_id", batch.clean), take_term(payload, "cohort_name", batch.clean)
     batch.grouping.append((batch.row, action, number, name, None, None, None))
     return ""
 
 
 def assigned(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take that a learner was put into a group of a partition."""
-    group = take_term(payload, "group_id"), take_term(payload, "group_name")
-    partition = take_term(payload, "partition_id"), take_term(payload, "partition_name")
+    group = take_term(payload, "group_id", batch.clean), take_term(payload, "group_name", batch.clean)
+    partition = take_term(payload, "partition_id", batch.clean), take_term(payload, "partition_name", batch.clean)
     block = of_module(batch.module)
     batch.grouping.append((batch.row, action, *group, *partition, block or None))
     return block
@@ -43,7 +43,7 @@ def team(action: str, payload: dict[str, Any], batch: Batch) -> str:
     if not isinstance(field, str) or field not in _PLAIN_FIELDS:
         payload.pop("old", None)
         payload.pop("new", None)
-    batch.grouping.append((batch.row, action, take_term(payload, "team_id"), None, None, None, None))
+    batch.grouping.append((batch.row, action, take_term(payload, "team_id", batch.clean), None, None, None, None))
     return ""
 
 

@@ -81,7 +81,7 @@ def marked(action: str, payload: dict[str, Any], batch: Batch) -> str:
 
 def tool(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take a tool of the course that was opened."""
-    batch.navigation.append((batch.row, None, action, None, None, None, take_term(payload, "tool_name")))
+    batch.navigation.append((batch.row, None, action, None, None, None, take_term(payload, "tool_name", batch.clean)))
     return ""
 
 
@@ -112,7 +112,7 @@ def _last(name: str) -> str:
 
 
 def _address(payload: dict[str, Any], key: str, batch: Batch) -> str | None:
-    target = take_term(payload, key)
+    target = take_term(payload, key, str)  # it is cleaned as an address
     if target is None:
         payload.pop(key, None)  # too long for an address, and it may hold anything
         return None

@@ -101,8 +101,8 @@ def hinted(action: str, payload: dict[str, Any], batch: Batch) -> str:
 def commented(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take the feedback to an answer."""
     answer, label = payload.pop("student_answer", None), payload.pop("hint_label", None)
-    name = take_term(payload, "problem_part_id") or ""
-    kind = take_term(payload, "question_type")
+    name = take_term(payload, "problem_part_id", batch.clean) or ""
+    kind = take_term(payload, "question_type", batch.clean)
     is_correct = flag(payload.pop("correctness", None))
     mark = None if is_correct is None else "correct" if is_correct else "incorrect"
     hints = payload.pop("hints", None)
@@ -115,11 +115,11 @@ def commented(action: str, payload: dict[str, Any], batch: Batch) -> str:
 
 def dropped(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take an item that was put on a zone: an answer to a part, not an attempt at the whole."""
-    item, zone = take_term(payload, "item_id"), take_term(payload, "location_id")
+    item, zone = take_term(payload, "item_id", batch.clean), take_term(payload, "location_id", batch.clean)
     is_correct = flag(payload.pop("is_correct", None))
     correct = None if is_correct is None else "correct" if is_correct else "incorrect"
     block = of_module(batch.module)
-    answer = zone if zone is not None else take_term(payload, "location")
+    answer = zone if zone is not None else take_term(payload, "location", batch.clean)
     batch.response.append(
         (batch.row, block or None, item, action, answer, "drag_and_drop", correct, None, None, None, None, None)
     )
@@ -135,7 +135,7 @@ def _stated(action: str, seat: str, payload: dict[str, Any], batch: Batch) -> st
     seen = integer(state.pop("seed", None)), flag(state.pop("done", None))
     parts = parts_of_event(payload)
     block = _block(payload, batch) or _of_parts([part[0] for part in parts], batch)
-    batch.attempt.append((batch.row, block or None, action, *_result(payload)))
+    batch.attempt.append((batch.row, block or None, action, *_result(payload, batch)))
     _answered(parts, seat, block, batch, seen)
     if state:
         _answered(parts_of_state(state), "before", block, batch, seen)
@@ -146,7 +146,7 @@ def _stated(action: str, seat: str, payload: dict[str, Any], batch: Batch) -> st
     return block
 
 
-def _result(payload: dict[str, Any]) -> tuple[Any, ...]:
+def _result(payload: dict[str, Any], batch: Batch) -> tuple[Any, ...]:
     """Everything that a row of ``attempt`` holds after the action."""
     success = payload.pop("success", None)
     told = _SUCCESS.get(success) if isinstance(success, str) else None
@@ -156,7 +156,7 @@ def _result(payload: dict[str, Any]) -> tuple[Any, ...]:
     possible = take_number(payload, "new_total" if "new_total" in payload else "max_grade")
     attempts = take_integer(payload, "attempts")
     old = take_number(payload, "orig_score"), take_number(payload, "orig_total")
-    return attempts, told, earned, possible, *old, take_term(payload, "failure")
+    return attempts, told, earned, possible, *old, take_term(payload, "failure", batch.clean)
 
 
 def _form_sent(action: str, seat: str, payload: dict[str, Any], batch: Batch) -> str:
@@ -173,10 +173,10 @@ def _sent(answers: dict[str, str | list[str]], marks: dict[str, str], seat: str,
     row, place, add, clean = batch.row, block or None, batch.response.append, batch.clean
     for name, answer in answers.items():
         told = clean(answer if type(answer) is str else _written(answer))
-        add((row, place, name, seat, told, None, marks.get(name), None, None, None, None, None))
+        add((row, place, clean(name), seat, told, None, marks.get(name), None, None, None, None, None))
     for name, mark in marks.items():
         if name not in answers:
-            add((row, place, name, seat, None, None, mark, None, None, None, None, None))
+            add((row, place, clean(name), seat, None, None, mark, None, None, None, None, None))
 
 
 def _answered(
@@ -197,7 +197,7 @@ def _answered(
             (
                 row,
                 place,
-                name or None,
+                clean(name) if name else None,
                 seat,
                 told,
                 None if kind is None else text(kind),

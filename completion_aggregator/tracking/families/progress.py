@@ -66,7 +66,7 @@ def course_graded(action: str, payload: dict[str, Any], batch: Batch) -> str:
     _of_platform(payload, batch)
     ratio = take_number(payload, "percent_grade" if "percent_grade" in payload else "percent")
     has_letter = "letter_grade" in payload
-    letter = take_term(payload, "letter_grade")
+    letter = take_term(payload, "letter_grade", batch.clean)
     passed = letter is not None if has_letter and "letter_grade" not in payload else None
     batch.progress.append((batch.row, action, None, None, None, ratio, letter, passed))
     return ""

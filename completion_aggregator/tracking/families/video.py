@@ -55,7 +55,7 @@ def seek_so(action: str, text: str, batch: Batch) -> str | None:
         return None
     written, kind = found.id, found.type
     block = usage_key(written, batch.course, "video") if written else ""
-    if (written and not block) or found.code not in _PLAYERS or (kind and len(kind) > _LONGEST_KIND):
+    if (written and not block) or found.code not in _PLAYERS or (kind and kind not in _SEEK_KINDS):
         return None
     came, went = found.old_time, found.new_time
     batch.video.append(
@@ -85,7 +85,7 @@ def seek(action: str, payload: dict[str, Any], batch: Batch) -> str:
     """Take a jump from one place to another."""
     position, duration = _position(payload.pop("currentTime", None), payload), _seconds(payload, "duration")
     came, went = _seconds(payload, "old_time"), _seconds(payload, "new_time")
-    kind = take_term(payload, "type")
+    kind = take_term(payload, "type", batch.clean)
     block = _block(payload, batch)
     batch.video.append((batch.row, block or None, action, position, duration, came, went, None, None, kind))
     return block
@@ -158,8 +158,8 @@ def _put_back(payload: dict[str, Any], key: str, written: Any) -> None:
 
 #: Of ``code``, these say only where it was played; anything else is the video's name on YouTube.
 _PLAYERS: Final = (None, "html5", "mobile", "")
-#: Longer ones are looked at.
-_LONGEST_KIND: Final = 100
+#: What players write of how somebody jumped; anything else is looked at.
+_SEEK_KINDS: Final = frozenset({"onSlideSeek", "onSkipSeek", "onCaptionSeek", "slide", "skip", "caption", "button"})
 #: Whole numbers below it are exact as floats.
 _EXACT: Final = 2**53
 
