@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from completion_aggregator.meter import Meter
 from completion_aggregator.tracking.errors import TrackingError
-from completion_aggregator.tracking.sources import BLOCK, Source, listed, opened_at
+from completion_aggregator.tracking.sources import BLOCK, Source, as_text, listed, opened_at
 
 RECORD: Final = ".pulled.sqlite"
 _LOCK: Final = ".pulling.lock"
@@ -106,9 +106,11 @@ def pull(planned: Sequence[Planned], folder: Path, *, meter: Meter, limit: int |
 def _planned(source: Source, folder: Path, record: Mapping[str, tuple[str, int, str]]) -> Planned:
     if why := _leaves(source.name, folder):
         return Planned(source, State.REFUSED, why)
-    target, known = folder / source.name, record.get(source.name)
+    target, known = folder / source.name, record.get(as_text(source.name))
     if known and known[0] != source.url:
-        return Planned(source, State.REFUSED, f"{target} is the copy of {known[0]}: pull this into another folder.")
+        return Planned(
+            source, State.REFUSED, f"{as_text(str(target))} is the copy of {known[0]}: pull this into another folder."
+        )
     try:
         size = target.lstat().st_size
     except OSError:
@@ -149,7 +151,7 @@ class _Fetch:
         _sync_folder(target.parent)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._record:
-            self._record.execute(_NOTE, (source.name, source.url, target.stat().st_size, source.stamp, now))
+            self._record.execute(_NOTE, (as_text(source.name), source.url, target.stat().st_size, source.stamp, now))
         self._result.fetched.append(planned)
 
     def _fetched(self, source: Source, part: Path) -> None:
@@ -213,7 +215,7 @@ class _Fetch:
             number += 1
             kept = target.with_name(f"{target.name}.{stamp}-{number}")
         target.rename(kept)
-        self._result.kept.append(str(kept))
+        self._result.kept.append(as_text(str(kept)))
 
 
 def _blocks(file: BinaryIO, length: int) -> Iterator[bytes]:

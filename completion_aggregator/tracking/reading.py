@@ -11,7 +11,7 @@ from completion_aggregator.tracking.errors import Unreadable
 from completion_aggregator.tracking.ledger import Delivery, Known, Progress
 from completion_aggregator.tracking.load import LoadWriter, Settings, transform_for
 from completion_aggregator.tracking.seen import Ids
-from completion_aggregator.tracking.sources import Source, opened
+from completion_aggregator.tracking.sources import Source, as_text, opened
 from completion_aggregator.tracking.transform import is_event
 
 #: A load is handed over when it has read so many plain bytes: what a crash can cost.
@@ -170,7 +170,7 @@ class Reader:
 
 
 def _begun(task: Task, head: bytes, packed: bytes | None, prefix: Known | None) -> Progress:
-    progress = Progress(0, task.source.url, task.source.name, task.source.stamp, head, packed=packed)
+    progress = Progress(0, task.source.url, as_text(task.source.name), task.source.stamp, head, packed=packed)
     if task.log_day:
         progress.is_dated, progress.log_day = True, task.log_day.isoformat()
     if prefix:

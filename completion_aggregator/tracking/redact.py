@@ -19,7 +19,7 @@ from isal import igzip
 from completion_aggregator.meter import Meter
 from completion_aggregator.tracking import scrub
 from completion_aggregator.tracking.contents import Content
-from completion_aggregator.tracking.errors import TrackingError
+from completion_aggregator.tracking.errors import TrackingError, Unreadable
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
 from completion_aggregator.tracking.sources import Source, opened
 
@@ -55,6 +55,7 @@ class Redacted:
     bytes: int = 0
     replaced: Counter[str] = field(default_factory=Counter)
     damaged: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[tuple[str, str]] = field(default_factory=list)
 
 
 def redact_file(source: Source, out: Path, line: "Line", *, meter: Meter) -> Redacted:
@@ -74,7 +75,7 @@ def redact_file(source: Source, out: Path, line: "Line", *, meter: Meter) -> Red
 
 
 def redact_folder(sources: list[Source], out: Path, line: "Line", *, meter: Meter) -> Redacted:
-    """Write the copies of logs into a new folder, which is there when all of it is."""
+    """Write the copies of logs into a new folder, which is there when all is that could be read."""
     _refuse_existing(out)
     part = out.with_name(f".{out.name}.part")
     result = Redacted()
@@ -84,9 +85,10 @@ def redact_folder(sources: list[Source], out: Path, line: "Line", *, meter: Mete
             if not target.resolve().is_relative_to(part.resolve()):
                 raise RedactFailed(f"{source.url}: its name leads out of the folder.")
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(source, target, line, is_packed=target.suffix == ".gz", result=result, meter=meter)
+            _write_or_tell(source, target, line, result=result, meter=meter)
         _refuse_existing(out)
-        part.rename(out)
+        if result.files:
+            part.rename(out)
     except OSError as error:
         raise _failed(out, error) from None
     finally:
@@ -224,6 +226,17 @@ def _is_text(value: Any) -> bool:
 
 def _lengths(value: Any) -> Any:
     return [_lengths(each) for each in value] if isinstance(value, list) else f"[length {len(value)}]"
+
+
+def _write_or_tell(source: Source, target: Path, line: Line, *, result: Redacted, meter: Meter) -> None:
+    """Write the copy of one of several logs; one that cannot be read does not keep the others."""
+    lines, replaced_before = result.lines, result.replaced.copy()
+    try:
+        _write(source, target, line, is_packed=target.suffix == ".gz", result=result, meter=meter)
+    except Unreadable as error:
+        target.unlink(missing_ok=True)
+        result.lines, result.replaced = lines, replaced_before
+        result.unread.append((source.url, str(error)))
 
 
 def _write(source: Source, target: Path, line: Line, *, is_packed: bool, result: Redacted, meter: Meter) -> None:

@@ -44,13 +44,18 @@ _UNFINISHED: Final = (
 
 _DATE: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)(?!\d{3})")
 _NUMBER: Final = re.compile(r"(\d+)")
+#: What ``os.fsdecode`` makes of bytes that are no UTF-8.
+_NO_TEXT: Final = re.compile("[\udc80-\udcff]")
 _MAGIC: Final = re.compile(r"[*?[]")
 _STAMPS: Final = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "created")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file: where it is, its name below the place that was asked for, and what changes when it changes."""
+    """A file: where it is, its name below the place that was asked for, and what changes when it changes.
+
+    ``url`` can be shown and kept; ``name`` and ``path`` are as the file system has them, which may be no text.
+    """
 
     url: str
     name: str
@@ -93,8 +98,16 @@ def opened_at(source: Source, offset: int) -> BinaryIO:
     return io.BufferedReader(_Remote(file, source.url), BLOCK)
 
 
+def as_text(name: str) -> str:
+    """Return the name of a file as text: bytes that are none become escapes."""
+    return (
+        _NO_TEXT.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", name).encode(errors="backslashreplace").decode()
+    )
+
+
 def shown(location: str) -> str:
     """Return an address as it may be shown: without password, and without a query, which may be a signature."""
+    location = as_text(location)
     scheme, slashes, rest = location.partition("://")
     if not slashes:
         return location
@@ -238,25 +251,34 @@ def _local_folder(root: Path, name: str, pattern: str | None) -> Iterator[Source
             raise _unreadable(str(folder), error) from None
         for entry in entries:
             told = prefix + entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 if not entry.name.startswith("."):
                     todo.append((Path(entry.path), told + "/"))
             elif _is_log(told, pattern) and (found := _local_file(Path(entry.path), told)):
                 yield found
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link that leads to itself
+
+
 def _local_file(path: Path, name: str) -> Source | None:
-    """Return a file, None if it is gone or no file: a pipe, a device, a link to nothing."""
+    """Return a file, None if it is gone or no file: a pipe, a device.
+
+    One that cannot be looked at, such as a link to nothing, is returned, too: whoever opens it is told why.
+    """
+    url = as_text(str(path.absolute()))
     try:
         at = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _unreadable(str(path), error) from None
+    except OSError:
+        return Source(url, name, 0, "", path=str(path)) if os.path.lexists(path) else None
     if not stat.S_ISREG(at.st_mode):
         return None
     stamp = f"{at.st_size}-{at.st_mtime_ns}-{at.st_ctime_ns}-{at.st_ino}"
-    return Source(str(path.absolute()), name, at.st_size, stamp, path=str(path))
+    return Source(url, name, at.st_size, stamp, path=str(path))
 
 
 # Elsewhere
@@ -326,8 +348,8 @@ def _resolved(system: Any, info: dict[str, Any]) -> dict[str, Any] | None:
     if info["type"] == "link":
         try:
             info = {**system.info(info["name"]), "name": info["name"]}
-        except FileNotFoundError:
-            return None
+        except OSError:
+            return {**info, "size": 0}  # a link to nothing, or to itself: whoever opens it is told
     return info if info["type"] == "file" else None
 
 

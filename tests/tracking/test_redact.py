@@ -211,7 +211,7 @@ def test_a_line_that_is_too_long_is_its_length(tmp_path: Path, monkeypatch):
     assert result.replaced == {"too long": 2}
 
 
-def test_a_folder_is_copied_whole_or_not_at_all(tmp_path: Path):
+def test_a_folder_is_copied_but_for_what_cannot_be_read(tmp_path: Path):
     (tmp_path / "in" / "a").mkdir(parents=True)
     (tmp_path / "in" / "a" / "x.log").write_bytes(b"{}\n")
     (tmp_path / "in" / "y.log").write_bytes(b"{}\n{}\n")
@@ -223,9 +223,25 @@ def test_a_folder_is_copied_whole_or_not_at_all(tmp_path: Path):
         "out/y.log",
     ]
     (tmp_path / "in" / "y.log").unlink()
-    with pytest.raises(Exception, match="cannot be read"):
-        redact_folder(sources, tmp_path / "again", Line(NAMES), meter=Silent())
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+    result = redact_folder(sources, tmp_path / "again", Line(NAMES), meter=Silent())
+    assert (result.files, result.lines, [url for url, _ in result.unread]) == (1, 1, [f"{tmp_path}/in/y.log"])
+    assert [path.name for path in (tmp_path / "again").rglob("*.log")] == ["x.log"]
+
+
+def test_a_folder_that_cannot_be_written_whole_is_not_there(tmp_path: Path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.log").write_bytes(b"{}\n")
+    (tmp_path / "in" / "b.log").write_bytes(b"{}\n" * 2)
+    sources = list(listed(str(tmp_path / "in")))
+
+    def full(written: int) -> None:
+        if os.fstat(written).st_size > 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(redact.os, "fsync", full)
+    with pytest.raises(RedactFailed, match="No space left"):
+        redact_folder(sources, tmp_path / "out", Line(NAMES), meter=Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_nothing_is_overwritten(tmp_path: Path):

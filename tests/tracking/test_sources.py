@@ -86,7 +86,31 @@ def test_links_are_followed_but_never_in_a_circle(tmp_path: Path):
     (logs / "broken.log").symlink_to(tmp_path / "nothing")
     (logs / "file.log").symlink_to(tmp_path / "elsewhere" / "b.log")
     os.mkfifo(logs / "pipe.log")
-    assert names(logs) == ["a.log", "file.log", "up/elsewhere/b.log"]
+    assert names(logs) == ["a.log", "broken.log", "file.log", "up/elsewhere/b.log"]
+
+
+def test_a_link_to_nothing_or_to_itself_is_told_by_whoever_opens_it(tmp_path: Path):
+    fill(tmp_path, "a.log")
+    (tmp_path / "broken.log").symlink_to(tmp_path / "nothing")
+    (tmp_path / "self.log").symlink_to("self.log")
+    whole, broken, loop = listed(str(tmp_path))
+    opened(whole).close()
+    with pytest.raises(Unreadable, match=r"broken\.log cannot be read: No such file"):
+        opened(broken)
+    with pytest.raises(Unreadable, match=r"self\.log cannot be read: Too many levels of symbolic links"):
+        opened(loop)
+
+
+def test_a_name_that_is_no_text_is_read_by_it_and_shown_escaped(tmp_path: Path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.log")).write_bytes(b"a")
+    (source,) = listed(str(tmp_path))
+    assert source.url == f"{tmp_path}/a\\xff.log"
+    with opened(source) as stream:
+        assert stream.read() == b"a"
+    Path(source.path).unlink()
+    with pytest.raises(Unreadable) as told:
+        opened(source)
+    assert str(told.value).startswith(f"{tmp_path}/a\\xff.log cannot be read")
 
 
 @pytest.mark.parametrize("location", ["", "{}/nothing", "{}/a.log/below", "{}/pipe", "nul\0l"])
@@ -168,10 +192,14 @@ def test_another_machine_is_listed_over_ssh(tmp_path: Path, monkeypatch):
     fill(root, "logs/a/tracking.log-20240101", "logs/tracking.log", "logs/readme")
     (root / "logs" / "link.log").symlink_to(root / "logs" / "tracking.log")
     (root / "logs" / "loop").symlink_to(root / "logs")
+    (root / "logs" / "self.log").symlink_to("self.log")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with servers.sftp_server(root, tmp_path / "home") as address:
         first, *others = listed(f"{address}/logs")
-        assert [each.name for each in (first, *others)] == ["a/tracking.log-20240101", "link.log", "tracking.log"]
+        listed_names = [each.name for each in (first, *others)]
+        assert listed_names == ["a/tracking.log-20240101", "link.log", "self.log", "tracking.log"]
+        with pytest.raises(Unreadable, match=r"self\.log cannot be read"):
+            opened(others[1])
         assert first.url == f"{address}/logs/a/tracking.log-20240101"
         with opened_at(pickle.loads(pickle.dumps(first)), 7) as stream:
             assert stream.read() == b"tracking.log-20240101"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from completion_aggregator.meter import meter
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
 from completion_aggregator.tracking.pulling import Planned, Pulled, State, plan, pull
+from completion_aggregator.tracking.sources import as_text
 
 if TYPE_CHECKING:
     from completion_aggregator.tracking.commands.options import Subparsers
@@ -67,7 +68,12 @@ def _dry_run(planned: list[Planned], options: argparse.Namespace, out: TextIO) -
     counts = _counts(planned)
     if options.json:
         files = [
-            {"url": each.source.url, "name": each.source.name, "size": each.source.size, "state": each.state.value}
+            {
+                "url": each.source.url,
+                "name": as_text(each.source.name),
+                "size": each.source.size,
+                "state": each.state.value,
+            }
             | ({"reason": each.why} if each.why else {})
             for each in planned
         ]

@@ -54,17 +54,20 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         else:
             result = redact_folder(sources, options.target, line, meter=bar)
     _report(result, options, out)
-    return 1 if result.damaged else 0
+    return 1 if result.damaged or result.unread else 0
 
 
 def _report(result: Redacted, options: argparse.Namespace, out: TextIO) -> None:
     if options.json:
         damaged = [{"file": url, "damage": damage} for url, damage in result.damaged]
-        told = {"files": result.files, "lines": result.lines, "replaced": dict(result.replaced), "damaged": damaged}
-        print(json.dumps(told), file=out)
+        failures = [{"file": url, "reason": reason} for url, reason in result.unread]
+        told = {"files": result.files, "lines": result.lines, "replaced": dict(result.replaced)}
+        print(json.dumps(told | {"damaged": damaged, "failures": failures}), file=out)
         return
     print(f"{result.files:,} files, {result.lines:,} lines written to {options.target}.", file=out)
     for reason, count in sorted(result.replaced.items()):
         print(f"  {count:,} lines of which only the length is left: {reason}", file=out)
     for url, damage in result.damaged:
         print(f"  damaged: {url}: {damage}; what could be unpacked is copied", file=out)
+    for url, reason in result.unread:
+        print(f"  not read: {url}: {reason}", file=out)

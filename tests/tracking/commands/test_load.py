@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,24 @@ def test_the_meter_tells_how_many_lines_were_refused(store, tmp_path, monkeypatc
     run("load", put(tmp_path / LOG, lines(5) + b"no event\n" * 3), "--store", store.folder, "--workers", "1")
     size = (tmp_path / LOG).stat().st_size
     assert [sum(each) for each in zip(*shown, strict=True)] == [size, 8, 3]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_file_whose_name_is_no_text_is_loaded_once(store, tmp_path, workers):
+    put(Path(os.fsdecode(os.fsencode(tmp_path) + b"/logs/tracking.log-\xff")), lines(2))
+    put(tmp_path / "logs" / LOG, lines(1, first=50))
+    words = ("load", tmp_path / "logs", "--store", store.folder, "--workers", workers)
+    assert run(*words)[0] == 0
+    assert run_json(*words)[1]["known"] == 2
+    assert run_json("status", "--store", store.folder)[1]["files"][-1]["name"] == "tracking.log-\\xff"
+
+
+def test_links_that_lead_nowhere_do_not_keep_the_others(store, tmp_path):
+    put(tmp_path / "logs" / LOG, lines(2))
+    (tmp_path / "logs" / "tracking.log-loop").symlink_to("tracking.log-loop")
+    (tmp_path / "logs" / "tracking.log-none").symlink_to("nothing")
+    for words in ("load", tmp_path / "logs", "--store", store.folder), ("check", tmp_path / "logs"):
+        status, out, err = run(*words)
+        assert status == 1
+        assert all(f"not read: {tmp_path}/logs/tracking.log-{name}: " in out + err for name in ("loop", "none"))
+    assert len(events(store)) == 2

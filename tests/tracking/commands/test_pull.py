@@ -1,6 +1,7 @@
 import argparse
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,19 @@ def test_a_limit_is_a_number_from_1_on(there: Path, limit: str, capsys):
     with pytest.raises(SystemExit):
         ran(there, "--limit", limit)
     assert "--limit" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_fetched_and_known_by_what_it_is_shown_as(there: Path, tmp_path: Path):
+    name = os.fsdecode(b"tracking.log-\xff")
+    (there / name).write_bytes(b"three")
+    assert ran(there, "--to", tmp_path / "here")[0] == 0
+    assert (tmp_path / "here" / name).read_bytes() == b"three"
+    assert ran(there, "--to", tmp_path / "here", "--dry-run")[1].startswith("0 new, 0 changed, 3 known")
+
+
+def test_a_link_that_leads_to_itself_does_not_keep_the_others(there: Path, tmp_path: Path):
+    (there / "tracking.log-loop").symlink_to("tracking.log-loop")
+    status, out, _ = ran(there, "--to", tmp_path / "here")
+    assert status == 1
+    assert ": 2 fetched into " in out
+    assert f"  not fetched: {there}/tracking.log-loop: " in out

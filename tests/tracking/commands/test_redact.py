@@ -45,7 +45,7 @@ def test_a_folder_is_copied_and_told_as_json(store: Store, tmp_path: Path):
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "a.log").write_text("{}\n")
     status, out, _ = ran(store, tmp_path / "logs", tmp_path / "copies", "--json")
-    assert (status, json.loads(out)) == (0, {"files": 1, "lines": 1, "replaced": {}, "damaged": []})
+    assert (status, json.loads(out)) == (0, {"files": 1, "lines": 1, "replaced": {}, "damaged": [], "failures": []})
     assert (tmp_path / "copies" / "a.log").read_text() == "{}\n"
 
 
@@ -60,3 +60,18 @@ def test_what_could_not_be_unpacked_makes_the_status(store: Store, tmp_path: Pat
     log.write_bytes(gzip.compress(b"{}\n" * 1000)[:-6])
     status, out, _ = ran(store, log, copy)
     assert (status, out.splitlines()[1]) == (1, f"  damaged: {log}: gzip: cut; what could be unpacked is copied")
+
+
+def test_a_log_that_cannot_be_read_does_not_keep_the_others(store: Store, tmp_path: Path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").write_text("{}\n")
+    (logs / "loop.log").symlink_to("loop.log")
+    status, out, _ = ran(store, logs, tmp_path / "copies", "--json")
+    found = json.loads(out)
+    assert (status, found["files"], [each["file"] for each in found["failures"]]) == (1, 1, [f"{logs}/loop.log"])
+    assert [each.name for each in (tmp_path / "copies").iterdir()] == ["a.log"]
+    assert f"\n  not read: {logs}/loop.log: " in ran(store, logs, tmp_path / "others")[1]
+    (logs / "a.log").unlink()
+    assert ran(store, logs, tmp_path / "none")[0] == 1
+    assert not (tmp_path / "none").exists()
