@@ -5,6 +5,7 @@ A reader that dies, or can write no more, ends the run: what was committed stays
 
 import gc
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -40,10 +41,10 @@ def read(clerk: Clerk, settings: Settings, tasks: list[Task], workers: int) -> l
         for _ in range(min(workers, len(groups))):
             ours, theirs = context.Pipe()
             process: BaseProcess = context.Process(target=_serve, args=(theirs, settings), daemon=True)
-            with _uninterrupted():
+            with uninterrupted():
                 process.start()
+                readers[ours] = process
             theirs.close()
-            readers[ours] = process
         while readers:
             for pipe in wait(list(readers)):
                 _answer(pipe, readers, clerk, groups, later)  # type: ignore[arg-type] # they are those that were handed in
@@ -55,17 +56,25 @@ def read(clerk: Clerk, settings: Settings, tasks: list[Task], workers: int) -> l
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Let the terminal's interrupt wait; a process that is started in the meantime never gets it.
 
     It is for the process that commits, which ends the others.
     """
     resource_tracker.ensure_running()  # which, if it were started with the process, would let interrupts through again
+    came: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    # What is blocked here may still reach a thread of a library, and with it this one.
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if is_main else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if is_main:
+            signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _answer(

@@ -1,3 +1,8 @@
+import os
+import signal
+import threading
+import time
+
 import pytest
 
 from completion_aggregator.tracking import workers
@@ -65,3 +70,19 @@ def test_a_file_that_cannot_be_read_ends_no_process(store, tmp_path):
     summary = load(store, *sources, workers=2)
     assert ([file for file, _ in summary.failures], totals(store)["lines"]) == ([str(tmp_path / "1.log")], 9)
     assert COURSE in {row["course"] for row in contents_of(store)["event"]}
+
+
+def test_an_interrupt_waits_for_what_is_begun_whichever_thread_gets_it():
+    is_over, done = threading.Event(), []
+    other = threading.Thread(target=is_over.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), workers.uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            done.append("all of it")
+    finally:
+        is_over.set()
+        other.join()
+    assert done == ["all of it"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
