@@ -74,13 +74,18 @@ def test_a_file_that_cannot_be_read_ends_no_process(store, tmp_path):
 
 def test_an_interrupt_waits_for_what_is_begun_whichever_thread_gets_it():
     is_over, done = threading.Event(), []
-    other = threading.Thread(target=is_over.wait)
-    other.start()
-    try:
-        with pytest.raises(KeyboardInterrupt), workers.uninterrupted():
+
+    def interrupted():
+        with workers.uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
             done.append("all of it")
+
+    other = threading.Thread(target=is_over.wait)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
     finally:
         is_over.set()
         other.join()
