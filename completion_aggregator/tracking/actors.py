@@ -4,7 +4,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any, Final
 
-from completion_aggregator.tracking import scrub
+from completion_aggregator.tracking import names, scrub
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.envelope import Line
 from completion_aggregator.tracking.groups import Groups
@@ -38,7 +38,7 @@ class User:
 
     def __init__(self, number: int | None, name: str, person: bytes | None, *, is_forgotten: bool) -> None:
         self.number, self.name, self.person, self.is_forgotten = number, name, person, is_forgotten
-        self.lows = scrub.variants(name)
+        self.lows = names.variants(name)
         self.is_plain = len(self.lows) < 2
         self.low_bytes = name.lower().encode() if name and name.isascii() else _NO_NAME
 

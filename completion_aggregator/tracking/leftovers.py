@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from completion_aggregator.tracking import scrub
+from completion_aggregator.tracking import drift, scrub
 from completion_aggregator.tracking.actors import User
 
 #: Leftovers that are remembered with what became of them, and the bytes of the longest; and shapes.
@@ -97,7 +97,7 @@ class Leftovers:
             if not _SCALARS.issuperset(kinds):
                 return self._whole(name, payload, user)
             # Of what may be kept: the name of a field may be somebody's.
-            fields = tuple(scrub.fields(scrub.scrub(payload, username=user.name) or {}))
+            fields = tuple(drift.fields(scrub.scrub(payload, username=user.name) or {}))
             shape = self._shapes[key] = _Shape(name, fields, is_open=scrub.is_open(payload))
         shape.count += 1
         if shape.is_open and (user.is_plain or written.isascii()) and scrub.is_harmless(written, user.low_bytes):
@@ -107,7 +107,7 @@ class Leftovers:
     def _whole(self, name: str, payload: dict[str, Any], user: User) -> tuple[str | None, _Shape]:
         """Return the same of what has several levels, which is looked at as a whole each time."""
         kept = scrub.scrub(payload, username=user.name)
-        fields = tuple(scrub.fields(kept or {}))
+        fields = tuple(drift.fields(kept or {}))
         shape = self._shapes.get((name, fields))
         if shape is None:
             shape = self._shapes[name, fields] = _Shape(name, fields, is_open=False)

@@ -7,25 +7,20 @@ When in doubt, a thing goes: what is lost here still stands in the operator's ow
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from completion_aggregator.tracking.names import NAME, Name, holds, name_of, nameless
 from completion_aggregator.tracking.paths import without_persons
 
-#: Characters of a text, bytes of an event's extra, levels of nesting, fields of an event, characters of a field's path.
+#: Characters of a text, bytes of an event's extra, levels of nesting.
 LONGEST_TEXT: Final = 1_000
 LARGEST_EXTRA: Final = 8_192
 DEEPEST: Final = 16
-MOST_FIELDS: Final = 200
-LONGEST_PATH: Final = 200
 
-NAME: Final = "[name]"
 MAIL: Final = "[mail]"
 ADDRESS: Final = "[address]"
 
@@ -104,35 +99,17 @@ _PERHAPS_PAIR: Final = (
     b"student",
 )
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{5,}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A user's name, as it may be written, and what stands for it."""
-
-    low: str
-    ascii: bytes
-    variants: tuple[str, ...]
-    mask: str
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """What finds it, made when it is first found: most names are in no text but their own field."""
-        return _pattern(self.variants)
-
-
-_names: dict[str, _Name] = {}
 _verdicts: dict[str, _Verdict] = {}
 _addresses: dict[str, tuple[str, str]] = {}
-_steps: dict[str, str] = {}
 
 
 def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
     """Return what may stand in ``event.extra``, None for nothing; ``cut`` in it says that it is not all."""
     if not payload:
         return None
-    name = _name(username) if username else None
+    name = name_of(username) if username else None
     if _is_harmless(payload, name):
         return _kept(payload) or None
     room = LARGEST_EXTRA - 16  # for the word that it was cut
@@ -145,11 +122,6 @@ def scrub(payload: dict[str, Any], *, username: str) -> dict[str, Any] | None:
         if (room - walk.room) * 6 <= LARGEST_EXTRA or len(msgspec.json.encode(extra)) <= LARGEST_EXTRA:
             return extra or None
         room //= 2
-
-
-def variants(username: str) -> tuple[str, ...]:
-    """Return the ways, in small letters, in which an address or JSON may have a name; none for nobody."""
-    return _name(username).variants if username else ()
 
 
 def is_quiet(text: str) -> bool:
@@ -188,7 +160,7 @@ def is_harmless(written: bytes, low: bytes) -> bool:
 
 def clean(text: str, username: str) -> str:
     """Take the event's own name, mails, addresses and secrets out of a text."""
-    return _cleaned(text, _name(username) if username else None)
+    return _cleaned(text, name_of(username) if username else None)
 
 
 def agent(text: str, username: str) -> str:
@@ -209,49 +181,11 @@ def address(url: str, username: str) -> str:
     path, low = found
     if not username:
         return path
-    name = _name(username)
-    return _nameless(path, name, name.mask if name.mask != NAME else "*") if _holds(low, name) else path
+    name = name_of(username)
+    return nameless(path, name, name.mask if name.mask != NAME else "*") if holds(low, name) else path
 
 
-def fields(extra: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the distinct paths and JSON types in a scrubbed payload, such as ``("widget.deep[].a", "integer")``."""
-    seen: dict[tuple[str, str], None] = {}
-    _collect("", extra, seen)
-    return iter(seen)
-
-
-def _collect(path: str, value: dict[str, Any], seen: dict[tuple[str, str], None]) -> None:
-    """Note the fields of an object; the length of their paths bounds how deep this goes."""
-    for key, each in value.items():
-        step = f"{path}{_steps.get(key) or _step(key)}"
-        found = each
-        while type(found) is list and found and len(step) < LONGEST_PATH:
-            step += "[]"
-            if len(found) > 1:
-                _collect_others(step, found[1:], seen)
-            found = found[0]
-        if len(seen) >= MOST_FIELDS or len(step) > LONGEST_PATH:
-            continue
-        if type(found) is dict and found:
-            _collect(step + ".", found, seen)
-        else:
-            seen[step, _TYPES.get(type(found), "null")] = None
-
-
-def _collect_others(step: str, items: list[Any], seen: dict[tuple[str, str], None]) -> None:
-    """Note the fields of the items of a list but the first."""
-    for each in items:
-        if len(seen) >= MOST_FIELDS or len(step) > LONGEST_PATH:
-            return
-        if type(each) is dict and each:
-            _collect(step + ".", each, seen)
-        elif type(each) is list and each:
-            _collect_others(step + "[]", each, seen)
-        else:
-            seen[step, _TYPES.get(type(each), "null")] = None
-
-
-def _is_harmless(payload: dict[str, Any], name: _Name | None) -> bool:
+def _is_harmless(payload: dict[str, Any], name: Name | None) -> bool:
     """Say whether no text in it, nor its size, is of any concern: most are so, and only their keys need a look."""
     try:
         blob = msgspec.json.encode(payload)
@@ -300,7 +234,7 @@ class _Walk:
 
     __slots__ = ("is_cut", "name", "room")
 
-    def __init__(self, name: _Name | None, room: int) -> None:
+    def __init__(self, name: Name | None, room: int) -> None:
         self.name = name
         self.room = room
         self.is_cut = False
@@ -384,7 +318,7 @@ class _Walk:
         return _cleaned(text, self.name)
 
 
-def _cleaned(text: str, name: _Name | None) -> str:
+def _cleaned(text: str, name: Name | None) -> str:
     # Each test is far cheaper than what it saves.
     if not text.isascii() and _SURROGATES.search(text):
         text = _SURROGATES.sub("\ufffd", text)
@@ -397,8 +331,8 @@ def _cleaned(text: str, name: _Name | None) -> str:
     if text.count(":") >= 2:
         text = _IPV6.sub(_ipv6_mask, text)
     # Last: the words that stand for the others are no names either.
-    if name is not None and _holds(text.lower(), name):
-        text = _nameless(text, name, name.mask)
+    if name is not None and holds(text.lower(), name):
+        text = nameless(text, name, name.mask)
     return text
 
 
@@ -426,49 +360,6 @@ def _ipv6_mask(found: re.Match[str]) -> str:
             continue
         return found[0] if text == "::" else ADDRESS + found[0][len(text) :]
     return found[0]
-
-
-def _name(username: str) -> _Name:
-    name = _names.get(username)
-    if name is None:
-        name = _made(username)
-        _remember(_names, username, name)
-    return name
-
-
-def _made(username: str) -> _Name:
-    """Return a name with the ways to write it in an address and in JSON."""
-    low = username.lower()
-    if _PLAIN_NAME.fullmatch(username):  # written in one way everywhere, and held by no mask
-        return _Name(low, low.encode(), (low,), NAME)
-    safe = _SURROGATES.sub("\ufffd", username)
-    written = {username, safe, json.dumps(safe)[1:-1], quote(safe, safe=""), quote_plus(safe)}
-    variants = tuple(sorted((each.lower() for each in written), key=len, reverse=True))
-    # What stands for a name must not hold it, nor make it anew together with what is beside it.
-    if low in NAME or any(mark in low for mark in "[]"):
-        mask = next(mark for mark in "*#~^|§¤¦" if mark not in low or mark == "¦")
-    else:
-        mask = NAME
-    ascii_low = low.encode() if username.isascii() else b""  # empty: it is found in anything, and looked for in full
-    return _Name(low, ascii_low, variants, mask)
-
-
-@lru_cache(maxsize=1024)
-def _pattern(variants: tuple[str, ...]) -> re.Pattern[str]:
-    found = "|".join(rf"(?<!\w){re.escape(v)}(?!\w)" if len(v) < 3 else re.escape(v) for v in variants)
-    return re.compile(found, re.IGNORECASE)
-
-
-def _holds(low: str, name: _Name) -> bool:
-    return name.low in low or (len(name.variants) > 1 and any(variant in low for variant in name.variants))
-
-
-def _nameless(text: str, name: _Name, mask: str) -> str:
-    told = name.pattern.sub(lambda _: mask, text)
-    while told != text and name.pattern.search(told):  # a short name may have become a word of its own
-        text, told = told, name.pattern.sub(lambda _: mask, told)
-    # Languages in which a letter is written in more ways than patterns know.
-    return mask if len(name.low) >= 3 and name.low in told.lower() else told
 
 
 def _verdict(key: str) -> _Verdict:
@@ -510,23 +401,6 @@ def _anonymous(url: str) -> str:
 
 def _pathless(path: str) -> str:
     return _cleaned(without_persons(path), None).replace(MAIL, "*").replace(ADDRESS, "*")
-
-
-_FIELD: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$ -]{0,63}")
-_IDENTIFIER: Final = re.compile(r"[0-9a-f]{16,}|[0-9]{5,}|_[0-9]+_[0-9]+$", re.IGNORECASE)
-
-
-def _step(key: str) -> str:
-    """Return a key as a step of a path; what names one thing among many is a star."""
-    step = _steps.get(key)
-    if step is None:
-        step = key if _FIELD.fullmatch(key) and not _IDENTIFIER.search(key) else "*"
-        if len(key) <= 100:
-            _remember(_steps, key, step)
-    return step
-
-
-_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
 
 def _remember(memory: dict[str, Any], key: str, value: Any) -> None:

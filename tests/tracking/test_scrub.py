@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from completion_aggregator.tracking.drift import fields
 from completion_aggregator.tracking.scrub import (
     LARGEST_EXTRA,
     address,
     clean,
-    fields,
     is_free_text,
     is_harmless,
     is_personal,

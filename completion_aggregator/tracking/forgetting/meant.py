@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from completion_aggregator.tracking import scrub
+from completion_aggregator.tracking import names
 from completion_aggregator.tracking.identity import identify
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
 from completion_aggregator.tracking.store import Store
@@ -31,7 +31,7 @@ class Meant:
         #: What texts must not hold, in small letters.
         self._words = self.identity.names | set(anonymous_ids)
         #: How they may be written; looking for these is faster than taking texts apart.
-        self.forms = sorted({form for each in self._words for form in (each, *scrub.variants(each))})
+        self.forms = sorted({form for each in self._words for form in (each, *names.variants(each))})
         self._persons = pa.array(sorted(self.hashes), pa.binary(16))
         self._scorers = pa.array(sorted(self.scorers), pa.binary(16))
         self._fill("person", pa.table({"person": pa.ExtensionArray.from_storage(pa.uuid(), self._persons)}))
