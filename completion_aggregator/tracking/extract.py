@@ -132,7 +132,10 @@ def _sqlite(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any], 
 
 def _duckdb(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any], target: Path) -> int:
     path = str(target).replace("'", "''")
-    connection.execute(f"ATTACH '{path}' AS target")
+    try:
+        connection.execute(f"ATTACH '{path}' AS target")
+    except duckdb.IOException as error:
+        raise TrackingError(f"{target} cannot be written: {error}") from error
     try:
         connection.execute(f"CREATE TABLE target.extract AS {sql}", values)
         rows: int = connection.execute("SELECT count(*) FROM target.extract").fetchall()[0][0]

@@ -46,6 +46,7 @@ _DATE: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_.]?([01]\d)[-_.]?([0-3]\d)(
 _NUMBER: Final = re.compile(r"(\d+)")
 #: What ``os.fsdecode`` makes of bytes that are no UTF-8.
 _NO_TEXT: Final = re.compile("[\udc80-\udcff]")
+_IPV6: Final = re.compile(r"[^/]*\[[^/]*::")
 _MAGIC: Final = re.compile(r"[*?[]")
 _STAMPS: Final = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "created")
 
@@ -126,6 +127,8 @@ def failures() -> tuple[type[Exception], ...]:
         ("botocore.exceptions", ("BotoCoreError", "ClientError")),
         ("aiohttp", ("ClientError",)),
         ("fsspec.exceptions", ("FSTimeoutError",)),
+        ("zipfile", ("BadZipFile",)),
+        ("tarfile", ("TarError",)),
     ):
         if module in sys.modules:
             found += [getattr(sys.modules[module], name) for name in names]
@@ -287,7 +290,10 @@ def _local_file(path: Path, name: str) -> Source | None:
 def _remote(location: str, pattern: str | None, options: Mapping[str, Any]) -> Iterator[Source]:
     system, path = _connected(location, options)
     try:
-        entries, root, wanted = _entries(system, path.rstrip("/"), pattern)
+        try:
+            entries, root, wanted = _entries(system, path.rstrip("/"), pattern)
+        except ValueError as error:
+            raise _misplaced(location, error) from None
         for info in entries:
             name = info["name"][len(root) :].lstrip("/")
             if wanted(name) and (found := _resolved(system, info)):
@@ -303,20 +309,27 @@ def _connected(location: str, options: Mapping[str, Any]) -> tuple[Any, str]:
             f"{shown(location)} was given with a password. Take it out of the address: it is read from the environment,"
             " the files of the library or a key agent."
         )
+    if _IPV6.match(rest):
+        raise Unreadable(f"{shown(location)}: give the host by its name. fsspec takes :: for two addresses.")
     if scheme in {"file", "local"}:
         raise Unreadable(f"{location}: write a file of this machine as its path, without {scheme}://.")
     address, own = _over_ssh(location) if scheme in {"sftp", "ssh"} else (location, {})
     try:
         system, path = url_to_fs(address, **{**own, **options})
         system.invalidate_cache()
-    except (ImportError, ValueError) as error:
-        raise Unreadable(
-            f"{shown(location)} cannot be read: {error}. Places are a path, s3://bucket/prefix,"
-            " sftp://user@host/path, or what fsspec knows."
-        ) from None
+    except (ImportError, ValueError, TypeError) as error:
+        # TypeError: what an address lacks is an argument that its file system misses.
+        raise _misplaced(location, error) from None
     except failures() as error:
         raise _unreadable(location, error) from None
     return system, str(path)
+
+
+def _misplaced(location: str, error: Exception) -> Unreadable:
+    return Unreadable(
+        f"{shown(location)} cannot be read: {error}. Places are a path, s3://bucket/prefix, sftp://user@host/path, or"
+        " what fsspec knows."
+    )
 
 
 def _entries(system: Any, path: str, pattern: str | None) -> tuple[list[dict[str, Any]], str, Callable[[str], bool]]:

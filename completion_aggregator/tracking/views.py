@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from completion_aggregator.tracking import old_names, tables
 from completion_aggregator.tracking.destination import require_here
+from completion_aggregator.tracking.errors import DamagedStore, TrackingError
 from completion_aggregator.tracking.ledger import Ledger
 from completion_aggregator.tracking.ledger_tables import LEDGER, query
 from completion_aggregator.tracking.schemas import schema_of
@@ -27,14 +28,18 @@ _TYPES: Final = {
     Kind.FLAG: "BOOLEAN",
 }
 
+#: What DuckDB raises of a Parquet file that is missing, cut or no Parquet; what is wrong with a query is none of them.
+_BROKEN: Final = {duckdb.Error, duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException}
+
 
 @contextmanager
 def connected(store: Store, *, private: bool = False, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Provide DuckDB with the views of the store; *private*: those of the private tables in a schema of that name.
 
-    Each use of the private ones is written to the log in their folder. With *path* the views stay in that file.
+    Each use of the private ones is written to the log in their folder. With *path* the views stay in that file. Raises
+    DamagedStore where files of the store are missing or broken, also from within.
     """
-    connection = duckdb.connect(str(path) if path else ":memory:")
+    connection = _opened(path)
     try:
         connection.execute("SET TimeZone = 'UTC'")
         with store.reading() as ledger:
@@ -45,8 +50,22 @@ def connected(store: Store, *, private: bool = False, path: Path | None = None) 
         if private:
             log_access(store, "sql")
         yield connection
+    except duckdb.Error as error:
+        if type(error) not in _BROKEN:
+            raise
+        raise DamagedStore(
+            f"{store.folder} does not hold what its ledger names: {error}. Bring the file back from a backup, or load"
+            " the logs into a new store"
+        ) from error
     finally:
         connection.close()
+
+
+def _opened(path: Path | None) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path) if path else ":memory:")
+    except duckdb.Error as error:
+        raise TrackingError(f"{path} cannot be written: {error}") from error
 
 
 def statements(store: Store, ledger: Ledger, *, private: bool = False) -> Iterator[str]:

@@ -238,7 +238,7 @@ def test_a_folder_that_cannot_be_written_whole_is_not_there(tmp_path: Path, monk
         if os.fstat(written).st_size > 3:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(redact.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(RedactFailed, match="No space left"):
         redact_folder(sources, tmp_path / "out", Line(NAMES), meter=Silent())
     assert [path.name for path in tmp_path.iterdir()] == ["in"]

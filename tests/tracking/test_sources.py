@@ -235,12 +235,25 @@ def test_settings_of_ssh_count(tmp_path: Path, monkeypatch):
         ("s3://key:pw-secret@bucket/x", "was given with a password"),
         ("nonsense://x", "Protocol not known"),
         ("file:///x", "without file://"),
+        ("s3://", "Cannot traverse all of S3. Places are a path, s3://bucket/prefix"),
+        ("sftp://", "argument: 'host'. Places are a path"),
+        ("sftp:///x", "argument: 'host'. Places are a path"),
+        ("github://a", "'org' and 'repo'. Places are a path"),
+        ("http://[::1", "give the host by its name"),
+        ("sftp://logs@[::1]/x", "give the host by its name"),
     ],
 )
 def test_a_wrong_address_is_told_without_its_password(location: str, why: str):
     with pytest.raises(Unreadable, match=why) as caught:
         names(location)
     assert "pw-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["zip", "tar"])
+def test_an_archive_that_is_none_is_told(tmp_path: Path, scheme: str):
+    fill(tmp_path, "e.csv")
+    with pytest.raises(Unreadable, match="cannot be read"):
+        names(f"{scheme}://x::{tmp_path}/e.csv")
 
 
 def test_an_address_is_shown_without_what_opens_it():

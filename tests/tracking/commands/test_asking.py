@@ -139,3 +139,35 @@ def test_check_needs_no_store_and_tells_good_logs_from_bad(tmp_path):
     assert "refused at byte 0 (8 bytes): no object: 'no event'" in out
     status, out, _ = run("check", good, bad, "--json")
     assert [json.loads(each)["quarantined"] for each in out.splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize("content", [None, b"no Parquet", b"PAR1 and more, cut"])
+@pytest.mark.parametrize("command", ["sql", "extract", "gaps"])
+def test_a_file_that_the_store_lacks_is_told(loaded, tmp_path, command, content):
+    (part,) = (loaded.folder / "event").rglob("*.parquet")
+    part.unlink()
+    if content:
+        part.write_bytes(content)
+    words = {"sql": ["SELECT * FROM event"], "extract": ["-o", tmp_path / "x.csv"], "gaps": []}[command]
+    status, out, err = run(command, *words, "--store", loaded.folder)
+    assert (status, out) == (1, "")
+    assert err.startswith("Error: ")
+    assert part.name in err
+    assert "from a backup" in err
+
+
+def test_data_that_are_broken_inside_are_told(loaded, tmp_path):
+    (part,) = (loaded.folder / "event").rglob("*.parquet")
+    whole = part.read_bytes()
+    part.write_bytes(whole[:4] + bytes(len(whole) // 3) + whole[4 + len(whole) // 3 :])
+    status, _, err = run("extract", "-o", tmp_path / "x.csv", "--store", loaded.folder)
+    assert (status, err[:7]) == (1, "Error: ")
+    assert list(tmp_path.glob("*x.csv*")) == []
+
+
+@pytest.mark.parametrize("words", [["sql", "--write"], ["extract", "-o"]])
+def test_a_file_that_cannot_be_written_is_told(loaded, tmp_path, words):
+    status, _, err = run(*words, tmp_path / "none" / "v.duckdb", "--store", loaded.folder)
+    assert status == 1
+    assert "v.duckdb" in err
+    assert "backup" not in err
