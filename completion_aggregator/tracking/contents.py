@@ -19,6 +19,8 @@ from completion_aggregator.tracking.lines import LONGEST_LINE
 BLOCK: Final = 4 * 2**20
 _PACKED_BLOCK: Final = 2**20
 _MAGIC: Final = b"\x1f\x8b\x08"
+#: How files begin whose packing is not ours to undo.
+_OTHERS: Final = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _BadGzip: type[Exception] = isal_zlib.error  # type: ignore[assignment] # its stubs take the class for an instance
 _GZIP: Final = 31  # window bits: expect gzip's header
 #: The head of a content: its first bytes up to the end of the first line, which stay as they are while a log grows.
@@ -32,7 +34,7 @@ class Content:
     """The plain bytes of a file, read once from the start.
 
     ``damage`` says what was wrong with its packing, ``packed_bytes`` how many were read from the file itself. Whatever
-    reads raises Unreadable where the file cannot be read on.
+    reads raises Unreadable where the file cannot be read on, or is packed otherwise.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -44,6 +46,9 @@ class Content:
     def blocks(self) -> Iterator[bytes]:
         """Yield blocks of plain bytes."""
         first = self._more()
+        for magic, name in _OTHERS.items():
+            if first.startswith(magic):
+                raise Unreadable(f"packed with {name}: unpack it, or pack it with gzip")
         self.is_packed = first.startswith(_MAGIC)
         yield from self._unpacked(first) if self.is_packed else self._plain(first)
 

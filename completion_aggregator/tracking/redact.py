@@ -64,9 +64,10 @@ def redact_file(source: Source, out: Path, line: "Line", *, meter: Meter) -> Red
     part = out.with_name(f".{out.name}.part")
     result = Redacted()
     try:
-        _write(source, part, line, is_packed=out.suffix == ".gz", result=result, meter=meter)
+        _write_or_tell(source, part, line, is_packed=out.suffix == ".gz", result=result, meter=meter)
         _refuse_existing(out)
-        part.replace(out)
+        if result.files:
+            part.replace(out)
     except OSError as error:
         raise _failed(out, error) from None
     finally:
@@ -85,7 +86,7 @@ def redact_folder(sources: list[Source], out: Path, line: "Line", *, meter: Mete
             if not target.resolve().is_relative_to(part.resolve()):
                 raise RedactFailed(f"{source.url}: its name leads out of the folder.")
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write_or_tell(source, target, line, result=result, meter=meter)
+            _write_or_tell(source, target, line, is_packed=target.suffix == ".gz", result=result, meter=meter)
         _refuse_existing(out)
         if result.files:
             part.rename(out)
@@ -228,11 +229,13 @@ def _lengths(value: Any) -> Any:
     return [_lengths(each) for each in value] if isinstance(value, list) else f"[length {len(value)}]"
 
 
-def _write_or_tell(source: Source, target: Path, line: Line, *, result: Redacted, meter: Meter) -> None:
-    """Write the copy of one of several logs; one that cannot be read does not keep the others."""
+def _write_or_tell(
+    source: Source, target: Path, line: Line, *, is_packed: bool, result: Redacted, meter: Meter
+) -> None:
+    """Write the copy of a log; one that cannot be read does not keep others, and nothing is left of its copy."""
     lines, replaced_before = result.lines, result.replaced.copy()
     try:
-        _write(source, target, line, is_packed=target.suffix == ".gz", result=result, meter=meter)
+        _write(source, target, line, is_packed=is_packed, result=result, meter=meter)
     except Unreadable as error:
         target.unlink(missing_ok=True)
         result.lines, result.replaced = lines, replaced_before

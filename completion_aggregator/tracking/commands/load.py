@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 _EPILOG: Final = """\
 PATH is a log, a folder of logs or a glob: plain or gzip, finished or still growing. What was loaded before,
 under whatever name, is not loaded again; of a log that grew, what is new. Interrupt it when you like, and run it
-again.
+again. What is packed with bzip2, xz or zstd is not read: unpack it, or pack it with gzip.
 
 Every line that is not blank ends as an event, a copy of one, or in quarantine:
   lines - blank + joined = events + copies + quarantined        (joined: further events on one line)
+
+Exit status 1 if a file could not be read or unpacked to its end; all else is loaded.
 
 With --to the rows go to ClickHouse, into the database named and, of the private tables, into NAME_private; the
 store keeps its ledger and its keys, and remembers where its tables are: further loads go there by themselves.
@@ -94,7 +96,7 @@ def load(store: Store, sources: list[Source], options: argparse.Namespace, out: 
     finally:
         gc.enable()
     _report(summary, time.perf_counter() - started, options, out)
-    return 1 if summary.failures else 0
+    return 1 if summary.failures or summary.damaged else 0
 
 
 class _Advance:

@@ -1,7 +1,10 @@
+import bz2
 import json
+import lzma
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from completion_aggregator.tracking.commands import load as load_command
@@ -68,13 +71,28 @@ def test_a_place_that_is_not_there_is_named_and_nothing_is_loaded(store, tmp_pat
     assert totals(store)["lines"] == 0
 
 
-def test_a_damaged_file_is_told_and_is_no_failure(store, tmp_path):
+@pytest.mark.parametrize("name", ["bzip2", "xz", "zstd"])
+def test_a_file_that_is_packed_otherwise_is_not_read(store, tmp_path, name):
+    other = {"bzip2": bz2.compress, "xz": lzma.compress, "zstd": lambda data: pa.compress(data, "zstd", asbytes=True)}
+    path = put(tmp_path / "logs" / f"{LOG}.packed", other[name](lines(2)))
+    put(tmp_path / "logs" / LOG, lines(3))
+    why = f"not read: {path}: packed with {name}: unpack it, or pack it with gzip\n"
+    status, out, _ = run("load", tmp_path / "logs", "--store", store.folder)
+    assert (status, out.endswith(why)) == (1, True)
+    assert (totals(store)["lines"], totals(store)["quarantined"]) == (3, 0)
+    assert run("check", path) == (1, "", why)
+    status, out, _ = run("redact", path, tmp_path / "copy.log", "--store", store.folder)
+    assert (status, out.endswith(why), (tmp_path / "copy.log").exists()) == (1, True, False)
+
+
+def test_a_damaged_file_makes_the_status_of_the_run_that_meets_it(store, tmp_path):
     path = put(tmp_path / f"{LOG}.gz", packed(lines(20))[:-30])
     status, out, _ = run("load", path, "--store", store.folder)
     assert (status, out.splitlines()[1:]) == (
-        0,
+        1,
         [f"  damaged: {path}: gzip: cut; what could be unpacked is loaded"],
     )
+    assert run("load", path, "--store", store.folder)[0] == 0
 
 
 def test_a_file_that_cannot_be_read_is_told_and_the_others_are_loaded(store, tmp_path, monkeypatch):
