@@ -77,7 +77,11 @@ class Pulled:
 def plan(
     location: str, folder: Path, *, pattern: str | None = None, options: Mapping[str, Any] | None = None
 ) -> list[Planned]:
-    """Return the files at a place and what each is to the folder; nothing is written."""
+    """Return the files at a place and what each is to the folder; nothing is written.
+
+    Raises PullFailed where the folder lies in the place itself.
+    """
+    _refuse_own(location, folder)
     record = _recorded(folder)
     return [_planned(source, folder, record) for source in listed(location, pattern=pattern, options=options)]
 
@@ -101,6 +105,17 @@ def pull(planned: Sequence[Planned], folder: Path, *, meter: Meter, limit: int |
             except TrackingError as error:
                 result.failed.append((each.source.url, str(error)))
     return result
+
+
+def _refuse_own(location: str, folder: Path) -> None:
+    """Refuse copies that lie among what is copied: the next run would copy them, too."""
+    place, to = Path(location).resolve(), folder.resolve()
+    if "://" in location or not place.exists():
+        return
+    place = place if place.is_dir() else place.parent
+    is_listed = to.is_relative_to(place) and not any(part.startswith(".") for part in to.relative_to(place).parts)
+    if to == place or (Path(location).is_dir() and is_listed):
+        raise PullFailed(f"{folder} lies in {location}, and would be copied into itself: pull into another folder.")
 
 
 def _planned(source: Source, folder: Path, record: Mapping[str, tuple[str, int, str]]) -> Planned:

@@ -104,6 +104,15 @@ def test_new_files_are_copied_with_their_paths_and_then_known(there: Path, here:
     assert pulled(there, here).fetched == []
 
 
+@pytest.mark.parametrize(("place", "folder"), [("", ""), ("", "sub"), ("", "new/sub"), ("a.log", "")])
+def test_copies_are_not_fetched_into_the_place_itself(tmp_path: Path, place: str, folder: str):
+    put(tmp_path / "there", {"a.log": b"a", "sub/b.log": b"b"})
+    with pytest.raises(PullFailed, match="pull into another folder"):
+        plan(str(tmp_path / "there" / place), tmp_path / "there" / folder)
+    assert len(plan(str(tmp_path / "there"), tmp_path / "there" / ".copies")) == 2
+    assert len(plan(str(tmp_path / "there" / "a.log"), tmp_path / "there" / "sub")) == 1
+
+
 def test_planning_writes_nothing(there: Path, here: Path):
     plan(str(there), here)
     assert not here.exists()

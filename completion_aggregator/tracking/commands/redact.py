@@ -43,6 +43,9 @@ def register(commands: "Subparsers") -> None:
 
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Copy, and say what came of it."""
+    if Path(options.source).is_dir() and options.target.resolve().is_relative_to(Path(options.source).resolve()):
+        print(f"Error: {options.target} lies in {options.source}: name a place outside of it.", file=err)
+        return 2
     line = Line(Pseudonyms(opened_store(options).keys), keeps_sessions=options.keep_sessions)
     sources = list(listed(options.source, pattern=options.pattern))
     if not sources:

@@ -75,3 +75,14 @@ def test_a_log_that_cannot_be_read_does_not_keep_the_others(store: Store, tmp_pa
     (logs / "a.log").unlink()
     assert ran(store, logs, tmp_path / "none")[0] == 1
     assert not (tmp_path / "none").exists()
+
+
+def test_copies_are_not_written_among_the_logs(store: Store, tmp_path: Path):
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / "a.log").write_text("{}\n")
+    for target in logs / "sub", logs:
+        told = (2, "", f"Error: {target} lies in {logs}: name a place outside of it.\n")
+        assert ran(store, logs, target) == told
+    assert [each.name for each in logs.iterdir()] == ["a.log"]
+    assert ran(store, logs / "a.log", logs / "copy.log")[0] == 0
