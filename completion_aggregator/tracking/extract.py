@@ -11,7 +11,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow.parquet as pq
 
-from completion_aggregator.tracking.cells import neutral
+from completion_aggregator.tracking.cells import neutral, neutral_row
 from completion_aggregator.tracking.errors import TrackingError
 
 #: The columns that an extract of events had before, and the answer, which stands in ``response``.
@@ -103,7 +103,7 @@ def _csv(connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any], tar
     rows = 0
     with target.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(_names(found))
+        writer.writerow(neutral_row(_names(found)))
         for batch in _batches(found):
             writer.writerows([[neutral(each) for each in map(_plain, row)] for row in batch])
             rows += len(batch)

@@ -5,16 +5,18 @@ import json
 from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.tracking import checking
+from completion_aggregator.tracking.cells import visible
 from completion_aggregator.tracking.checking import Report
 from completion_aggregator.tracking.commands.options import add_json, add_parser
 from completion_aggregator.tracking.errors import Unreadable
-from completion_aggregator.tracking.sources import listed
+from completion_aggregator.tracking.sources import Source, listed
 
 if TYPE_CHECKING:
     from completion_aggregator.tracking.commands.options import Subparsers
 
 _EPILOG: Final = """\
-Needs no store and keeps nothing. Exit status 1 if a file is damaged or holds lines that are no events.
+Needs no store and keeps nothing. Exit status 1 if a file is damaged or holds lines that are no events, or if
+there is no file.
 
 examples:
   tracking check tracking.log-20240201.gz
@@ -35,18 +37,28 @@ def register(commands: "Subparsers") -> None:
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Check each file."""
     status = 0
-    for source in (source for path in options.paths for source in listed(path, pattern=options.pattern)):
+    for path in options.paths:
+        sources = list(listed(path, pattern=options.pattern))
+        if not sources:
+            print(visible(f"not read: {path}: there is no log in it. Is --pattern right?"), file=err)
+        status |= not sources or _check(sources, options, out, err)
+    return status
+
+
+def _check(sources: list[Source], options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
+    status = 0
+    for source in sources:
         try:
             report = checking.check(source)
         except Unreadable as error:
-            print(f"not read: {source.url}: {error}", file=err)
+            print(visible(f"not read: {source.url}: {error}"), file=err)
             status = 1
             continue
         status |= bool(report.damage or report.counts["quarantined"])
         if options.json:
             print(json.dumps(checking.as_json(report)), file=out)
         else:
-            print("\n".join(_lines(report)), file=out)
+            print("\n".join(visible(line) for line in _lines(report)), file=out)
     return status
 
 

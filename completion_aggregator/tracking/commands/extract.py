@@ -32,8 +32,11 @@ def register(commands: "Subparsers") -> None:
     parser.add_argument("--course", metavar="GLOB", help="only these courses")
     parser.add_argument("--from", dest="since", type=_day, metavar="DAY", help="the first day, UTC, such as 2024-02-01")
     parser.add_argument("--to", dest="until", type=_day, metavar="DAY", help="the last day")
-    parser.add_argument("--columns", metavar="A,B,C", help="these columns (default: all; of event the usual ones)")
-    parser.add_argument("--all-columns", action="store_true", help="all columns, of event too")
+    columns = parser.add_mutually_exclusive_group()
+    columns.add_argument(
+        "--columns", type=_columns, default=(), metavar="A,B,C", help="these columns (default: all; of event the usual)"
+    )
+    columns.add_argument("--all-columns", action="store_true", help="all columns, of event too")
     parser.add_argument("--format", choices=FORMATS, help="default: what the name of FILE ends in, or parquet")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the file to write")
     add_store(parser)
@@ -43,9 +46,12 @@ def register(commands: "Subparsers") -> None:
 
 def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Write the file."""
+    if options.since and options.until and options.since > options.until:
+        print(f"Error: --from {options.since} is after --to {options.until}.", file=err)
+        return 2
     form = options.format or _ENDINGS.get(options.output.suffix, "parquet")
-    columns = tuple(each.strip() for each in (options.columns or "").split(",") if each.strip())
-    cut = Cut(options.table, options.course, options.since, options.until, ALL if options.all_columns else columns)
+    columns = ALL if options.all_columns else options.columns
+    cut = Cut(options.table, options.course, options.since, options.until, columns)
     with views.connected(opened_store(options)) as connection:
         rows = extract.extract(connection, cut, options.output, form)
     if options.json:
@@ -53,6 +59,13 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     else:
         print(f"{options.output}: {rows:,} rows of {options.table}.", file=out)
     return 0
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    found = tuple(each.strip() for each in text.split(",") if each.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} names no column")
+    return found
 
 
 def _day(text: str) -> date:

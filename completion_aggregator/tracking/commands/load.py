@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from completion_aggregator.meter import Meter, meter
 from completion_aggregator.tracking import loading
+from completion_aggregator.tracking.cells import visible
 from completion_aggregator.tracking.clerk import Summary
 from completion_aggregator.tracking.commands.options import (
     add_json,
@@ -124,7 +125,7 @@ def _dry_run(store: Store, sources: list[Source], options: argparse.Namespace, o
         print(json.dumps(figures | {"files": [task.source.url for task in planned.tasks]}), file=out)
         return 0
     for task in planned.tasks:
-        print(f"{task.source.size:>14,}  {task.source.url}", file=out)
+        print(visible(f"{task.source.size:>14,}  {task.source.url}"), file=out)
     print(
         f"{new} new, {planned.changed} changed, {planned.known} known files; {planned.bytes:,} bytes to read.", file=out
     )
@@ -144,7 +145,7 @@ def _report(summary: Summary, seconds: float, options: argparse.Namespace, out: 
         file=out,
     )
     for line in _troubles(summary):
-        print(line, file=out)
+        print(visible(line), file=out)
 
 
 def as_json(summary: Summary, counts: dict[str, int], seconds: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
+from completion_aggregator.tracking.cells import visible
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, store_of
 from completion_aggregator.tracking.lookup import Answer, lookup
 
@@ -65,4 +66,5 @@ def _lines(each: Answer) -> Iterator[str]:
     if not each.found:
         yield f"{asked}\tunknown"
     for found in each.found:
-        yield "\t".join((asked, found.type, found.name or "", found.course, found.path or "", found.id))
+        cells = (asked, found.type, found.name or "", found.course, found.path or "", found.id)
+        yield "\t".join(map(visible, cells))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from completion_aggregator.meter import meter
+from completion_aggregator.tracking.cells import visible
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
 from completion_aggregator.tracking.pulling import Planned, Pulled, State, plan, pull
 from completion_aggregator.tracking.sources import as_text
@@ -80,7 +81,8 @@ def _dry_run(planned: list[Planned], options: argparse.Namespace, out: TextIO) -
         print(json.dumps(counts | {"bytes": bytes_, "files": files}), file=out)
     else:
         for each in wanted:
-            print(f"{each.state.value:<8} {each.source.size:>14,}  {each.source.url}  {each.why}".rstrip(), file=out)
+            line = f"{each.state.value:<8} {each.source.size:>14,}  {each.source.url}  {each.why}"
+            print(visible(line).rstrip(), file=out)
         print(f"{_told(counts)}; {bytes_:,} bytes to fetch.", file=out)
     return 1 if counts[State.REFUSED.value] else 0
 
@@ -103,9 +105,9 @@ def _report(planned: list[Planned], result: Pulled, folder: Path, options: argpa
     if result.left:
         print(f"{result.left} more are left for the next run.", file=out)
     for path in result.kept:
-        print(f"  became another file; its old copy is {path}", file=out)
+        print(visible(f"  became another file; its old copy is {path}"), file=out)
     for url, reason in result.failed:
-        print(f"  not fetched: {url}: {reason}", file=out)
+        print(visible(f"  not fetched: {url}: {reason}"), file=out)
 
 
 def _counts(planned: list[Planned]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 from completion_aggregator.meter import meter
+from completion_aggregator.tracking.cells import visible
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
 from completion_aggregator.tracking.pseudonyms import Pseudonyms
 from completion_aggregator.tracking.redact import Line, Redacted, redact_file, redact_folder
@@ -20,8 +21,8 @@ packed where its name ends in .gz.
 
 Names, mails, numbers of users, addresses and sessions become pseudonyms made with the keys of the store: the same
 person is the same in all copies. Text of discussions and open responses becomes its length. Every line stays a line;
-of one that is no JSON object only the reason and the length are left. The logs themselves stay as they are: deleting
-them is yours to do.
+of one that is no JSON object only the reason and the length are left. A log that cannot be read is told and left out:
+the exit status is 1 then. The logs themselves stay as they are: deleting them is yours to do.
 
 examples:
   tracking redact tracking.log-20240101.gz archive/tracking.log-20240101.gz
@@ -71,6 +72,6 @@ def _report(result: Redacted, options: argparse.Namespace, out: TextIO) -> None:
     for reason, count in sorted(result.replaced.items()):
         print(f"  {count:,} lines of which only the length is left: {reason}", file=out)
     for url, damage in result.damaged:
-        print(f"  damaged: {url}: {damage}; what could be unpacked is copied", file=out)
+        print(visible(f"  damaged: {url}: {damage}; what could be unpacked is copied"), file=out)
     for url, reason in result.unread:
-        print(f"  not read: {url}: {reason}", file=out)
+        print(visible(f"  not read: {url}: {reason}"), file=out)

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import duckdb
 
 from completion_aggregator.tracking import views
-from completion_aggregator.tracking.cells import neutral
+from completion_aggregator.tracking.cells import neutral_row, visible, visible_lines
 from completion_aggregator.tracking.commands import view_file
 from completion_aggregator.tracking.commands.options import add_parser, add_store, opened_store
 
@@ -89,27 +90,36 @@ def _answer(connection: duckdb.DuckDBPyConnection, query: str, form: str, out: T
         names = [each[0] for each in found.description or ()]
         _PRINTERS[form](found, names, out)
     except duckdb.Error as error:
-        print(f"Error: {str(error).strip()}", file=err)
+        print(f"Error: {visible_lines(str(error).strip())}", file=err)
         return 1
     return 0
 
 
 def _as_csv(found: duckdb.DuckDBPyConnection, names: list[str], out: TextIO) -> None:
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(neutral_row(names))
     while rows := found.fetchmany(_SHOWN):
-        writer.writerows([[neutral(each) for each in row] for row in rows])
+        writer.writerows([neutral_row(row) for row in rows])
 
 
 def _as_json(found: duckdb.DuckDBPyConnection, names: list[str], out: TextIO) -> None:
     while rows := found.fetchmany(_SHOWN):
         for row in rows:
-            print(json.dumps(dict(zip(names, row, strict=True)), default=str, ensure_ascii=False), file=out)
+            print(json.dumps(_plain(dict(zip(names, row, strict=True))), default=str, ensure_ascii=False), file=out)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it, which knows no numbers that are none, and no keys but texts."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _as_table(found: duckdb.DuckDBPyConnection, names: list[str], out: TextIO) -> None:
     rows = found.fetchmany(_SHOWN + 1)
-    cells = [names, *([_cell(each) for each in row] for row in rows[:_SHOWN])]
+    cells = [[visible(each) for each in names], *([_cell(each) for each in row] for row in rows[:_SHOWN])]
     widths = [max(len(row[at]) for row in cells) for at in range(len(names))]
     for number, row in enumerate(cells):
         print("  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip(), file=out)
@@ -120,7 +130,7 @@ def _as_table(found: duckdb.DuckDBPyConnection, names: list[str], out: TextIO) -
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
+    text = "" if value is None else visible(str(value))
     return text if len(text) <= 80 else text[:79] + "…"
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from completion_aggregator.tracking.cells import visible
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, opened_store
 from completion_aggregator.tracking.destination import TARGET
 from completion_aggregator.tracking.ledger import COUNTS, Ledger, as_json
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         print(json.dumps(found), file=out)
         return 0
     for line in _lines(found, with_sources=options.sources):
-        print(line, file=out)
+        print(visible(line), file=out)
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.tracking.cells import visible, visible_lines
 from completion_aggregator.tracking.commands import load, pull
 from completion_aggregator.tracking.commands.options import add_json, add_parser, add_store, cores, opened_store
 from completion_aggregator.tracking.errors import StoreInUse
@@ -92,7 +93,7 @@ def _fetched(options: argparse.Namespace, told: dict[str, Any], out: TextIO, err
     try:
         status = pull.run(options, said, err)
     except CompletionAggregatorError as error:
-        print(f"Error: {error}", file=err)
+        print(f"Error: {visible_lines(str(error))}", file=err)
         told["pull"] = {"error": str(error)}
         return 1
     if options.json and said.getvalue():
@@ -107,9 +108,9 @@ def _tell(found: dict[str, Any], options: argparse.Namespace, out: TextIO, err: 
         print(f"{found['new']} new, {found['changed']} changed, {found['known']} known files to load.", file=out)
         return
     for each in found["damaged"]:
-        print(f"  damaged: {each['file']}: {each['damage']}; what could be unpacked is loaded", file=err)
+        print(visible(f"  damaged: {each['file']}: {each['damage']}; what could be unpacked is loaded"), file=err)
     for each in found["failures"]:
-        print(f"  not read: {each['file']}: {each['reason']}", file=err)
+        print(visible(f"  not read: {each['file']}: {each['reason']}"), file=err)
     if not options.quiet:
         print(
             f"{found['files'] - found['known']} files read, {found['known']} known: {found['lines']:,} lines,"

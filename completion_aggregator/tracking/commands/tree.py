@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Final, TextIO
 
 from completion_aggregator.exceptions import CompletionAggregatorError
+from completion_aggregator.tracking.cells import visible_lines
 
 #: In the order in which one needs them.
 COMMANDS: Final = (
@@ -72,5 +73,5 @@ def build(program: str) -> argparse.ArgumentParser:
 def _say(message: str, options: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     if getattr(options, "json", False):
         print(json.dumps({"error": message}), file=out)
-    print(f"Error: {message}", file=err)
+    print(f"Error: {visible_lines(message)}", file=err)
     return FAILED

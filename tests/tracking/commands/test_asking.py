@@ -171,3 +171,57 @@ def test_a_file_that_cannot_be_written_is_told(loaded, tmp_path, words):
     assert status == 1
     assert "v.duckdb" in err
     assert "backup" not in err
+
+
+def test_nothing_of_a_log_is_obeyed_by_a_terminal(store, tmp_path):
+    red = "esc\x1b[31mRED"
+    content = line(event_type=red, name=red) + b"\n\x1b[2Jno event\n"
+    path = put(tmp_path / "logs" / f"{LOG}\x1b[1m", content)
+    told = [run("load", path, "--store", store.folder)[1], run("check", path)[1]]
+    queries = (
+        "SELECT name FROM event",
+        'SELECT 1 AS "\x1b"',
+        "SELECT * FROM private.quarantine",
+        "SELECT '\x1b' x y",
+    )
+    told += ["".join(run("sql", "--private", query, "--store", store.folder)[1:]) for query in queries]
+    told.append(run("status", "--sources", "--store", store.folder)[1])
+    told.append(run("check", f"{path}\x1b")[2])
+    assert [each for each in told if "\x1b" in each] == []
+    assert "esc\\x1b[31mRED" in told[1]
+    assert "esc\\x1b[31mRED" in told[2]
+    assert red in run("sql", "SELECT name FROM event", "--format", "csv", "--store", store.folder)[1]
+
+
+def test_sql_prints_json_that_is_json(store):
+    query = "SELECT 'nan'::DOUBLE AS a, ['inf'::DOUBLE, 1.5] AS b, {'c': '-inf'::DOUBLE} AS d, MAP {1: 2} AS e"
+    out = run("sql", query, "--format", "json", "--store", store.folder)[1]
+    assert out == '{"a": null, "b": [null, 1.5], "d": {"c": null}, "e": {"1": 2}}\n'
+
+
+def test_names_of_columns_are_no_formulas(store, tmp_path):
+    assert run("sql", 'SELECT 1 AS "=cmd"', "--format", "csv", "--store", store.folder)[1] == "'=cmd\n1\n"
+
+
+def test_check_of_a_folder_without_logs_says_so_and_goes_on(tmp_path):
+    (tmp_path / "empty").mkdir()
+    path = put(tmp_path / LOG, lines(2))
+    status, out, err = run("check", tmp_path / "empty", path)
+    assert (status, out.startswith(f"{path}: ")) == (1, True)
+    assert err == f"not read: {tmp_path}/empty: there is no log in it. Is --pattern right?\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--from", "2024-02-02", "--to", "2024-02-01"],
+        ["--columns", ""],
+        ["--columns", " ,"],
+        ["--columns", "name", "--all-columns"],
+    ],
+)
+def test_extract_refuses_what_cannot_be_meant(loaded, tmp_path, words, capsys):
+    status, out, err = run("extract", *words, "-o", tmp_path / "x.csv", "--store", loaded.folder)
+    assert (status, out) == (2, "")
+    assert words[0] in err + capsys.readouterr().err
+    assert not (tmp_path / "x.csv").exists()
