@@ -101,7 +101,9 @@ def _report(planned: list[Planned], result: Pulled, folder: Path, options: argpa
         }
         print(json.dumps(told), file=out)
         return
-    print(f"{_told(counts)}: {len(result.fetched)} fetched into {folder}, {result.bytes:,} bytes.", file=out)
+    print(
+        f"{_told(counts)}: {len(result.fetched)} fetched into {visible(str(folder))}, {result.bytes:,} bytes.", file=out
+    )
     if result.left:
         print(f"{result.left} more are left for the next run.", file=out)
     for path in result.kept:

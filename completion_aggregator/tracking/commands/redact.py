@@ -68,7 +68,7 @@ def _report(result: Redacted, options: argparse.Namespace, out: TextIO) -> None:
         told = {"files": result.files, "lines": result.lines, "replaced": dict(result.replaced)}
         print(json.dumps(told | {"damaged": damaged, "failures": failures}), file=out)
         return
-    print(f"{result.files:,} files, {result.lines:,} lines written to {options.target}.", file=out)
+    print(f"{result.files:,} files, {result.lines:,} lines written to {visible(str(options.target))}.", file=out)
     for reason, count in sorted(result.replaced.items()):
         print(f"  {count:,} lines of which only the length is left: {reason}", file=out)
     for url, damage in result.damaged:

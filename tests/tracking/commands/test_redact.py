@@ -86,3 +86,9 @@ def test_copies_are_not_written_among_the_logs(store: Store, tmp_path: Path):
         assert ran(store, logs, target) == told
     assert [each.name for each in logs.iterdir()] == ["a.log"]
     assert ran(store, logs / "a.log", logs / "copy.log")[0] == 0
+
+
+def test_a_copy_whose_name_is_no_text_is_shown_escaped(store: Store, tmp_path: Path):
+    (tmp_path / "a.log").write_text("{}\n")
+    status, out, _ = ran(store, tmp_path / "a.log", tmp_path / "b\udcff.log")
+    assert (status, out) == (0, f"1 files, 1 lines written to {tmp_path}/b\\udcff.log.\n")
