@@ -73,8 +73,9 @@ def test_a_place_that_is_not_there_is_named_and_nothing_is_loaded(store, tmp_pat
 
 @pytest.mark.parametrize("name", ["bzip2", "xz", "zstd"])
 def test_a_file_that_is_packed_otherwise_is_not_read(store, tmp_path, name):
-    other = {"bzip2": bz2.compress, "xz": lzma.compress, "zstd": lambda data: pa.compress(data, "zstd", asbytes=True)}
-    path = put(tmp_path / "logs" / f"{LOG}.packed", other[name](lines(2)))
+    data = lines(2)
+    other = {"bzip2": bz2.compress(data), "xz": lzma.compress(data), "zstd": pa.compress(data, "zstd", asbytes=True)}
+    path = put(tmp_path / "logs" / f"{LOG}.packed", other[name])
     put(tmp_path / "logs" / LOG, lines(3))
     why = f"not read: {path}: packed with {name}: unpack it, or pack it with gzip\n"
     status, out, _ = run("load", tmp_path / "logs", "--store", store.folder)
