@@ -55,7 +55,7 @@ class Actor:
 class Actors(Groups):
     """Whoever was met lately."""
 
-    __slots__ = ("_country", "_met", "_met_in_part", "_others", "_pseudonyms", "_tombstones", "_users")
+    __slots__ = ("_agents", "_country", "_met", "_met_in_part", "_others", "_pseudonyms", "_tombstones", "_users")
 
     def __init__(self, pseudonyms: Pseudonyms, countries: Countries, tombstones: Tombstones | None) -> None:
         super().__init__()
@@ -66,6 +66,7 @@ class Actors(Groups):
         self._met_in_part: dict[Written, Actor] = {}
         self._others: dict[tuple[Actor, int], Actor] = {}
         self._users: dict[tuple[Any, str], User] = {}
+        self._agents: dict[str, str] = {}
 
     @property
     def met(self) -> Callable[[Written], Actor | None]:
@@ -75,7 +76,7 @@ class Actors(Groups):
     def forget(self) -> None:
         """Forget whoever was met."""
         super().forget()
-        for memory in (self._met, self._met_in_part, self._others, self._users):
+        for memory in (self._met, self._met_in_part, self._others, self._users, self._agents):
             memory.clear()
 
     def meet(self, line: Line) -> Actor:
@@ -125,11 +126,21 @@ class Actors(Groups):
                 self._users[user_id, name] = found
         return found
 
+    def _agent(self, written: str, user: User) -> str:
+        """Return what a browser says of itself, as it may be kept: many say the same, and few name anybody."""
+        told = self._agents.get(written)
+        if told is None:
+            told = scrub.agent(written, "")
+            if len(written) <= _LONGEST:
+                self._characters += len(written)
+                self._agents[written] = told
+        low = told.lower()
+        return scrub.agent(written, user.name) if any(each in low for each in user.lows) else told
+
     def _row(self, written: Written, user: User, about: User) -> tuple[Any, ...]:
         _, _, session, ip, agent, host = written
         name = user.name
-        if agent:
-            agent = scrub.agent(agent, name)
+        agent = self._agent(agent, user) if agent else agent
         country = self._country(ip) if ip and self._country else None
         if user.is_forgotten or about.is_forgotten:
             return about.person, about.number, None, None, country, agent, host, None, None, None, True

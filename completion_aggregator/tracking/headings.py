@@ -31,7 +31,19 @@ class Heading:
     """
 
     __slots__ = (
-        *("action", "course", "direct", "family", "is_about_somebody", "low", "name", "number", "shown", "source"),
+        *(
+            "action",
+            "by_learner",
+            "course",
+            "direct",
+            "family",
+            "is_about_somebody",
+            "low",
+            "name",
+            "number",
+            "shown",
+            "source",
+        ),
         "transform",
     )
 
@@ -45,7 +57,7 @@ class Heading:
             self.shown = name if is_known else scrub.clean(name, "")
             self.low = "" if is_known else name.lower()
         self.course = course_in(name)
-        self.family, self.action = entry.family, entry.action
+        self.family, self.action, self.by_learner = entry.family, entry.action, entry.by_learner
         self.transform, self.direct = entry.transform, entry.direct
         self.is_about_somebody = entry.family in _ABOUT_SOMEBODY
         self.number = -1
@@ -73,17 +85,17 @@ class Headings(Groups):
     def meet(self, written: Written) -> Heading:
         """Return a heading that was not met before."""
         name, source = written[0] or "", written[1] or ""
-        entry = catalogue.entry(name, source)
-        found = Heading(name, source, entry)
-        found.number = self.add((found.shown, entry.family, source or None, entry.by_learner), written)
+        found = self._made(name, source)
         if len(name) + len(source) <= _LONGEST:
             self._met[written] = found
         return found
 
     def without(self, heading: Heading, user: User) -> Heading:
         """Return the same heading without the name of the user."""
-        entry = catalogue.entry(heading.name, heading.source)
-        found = Heading(heading.name, heading.source, entry)
-        found.shown, found.low = scrub.clean(heading.name, user.name), ""
-        found.number = self.add((found.shown, entry.family, heading.source or None, entry.by_learner), (found.shown,))
+        return self._made(heading.name, heading.source, scrub.clean(heading.name, user.name))
+
+    def _made(self, name: str, source: str, shown: str | None = None) -> Heading:
+        found = Heading(name, source, catalogue.entry(name, source))
+        found.shown = found.shown if shown is None else shown
+        found.number = self.add((found.shown, found.family, source or None, found.by_learner), (name, source))
         return found

@@ -1,6 +1,8 @@
 """Actors: who a line says it was, found again by what it says, and by nothing less."""
 
-from completion_aggregator.tracking import envelope
+import pytest
+
+from completion_aggregator.tracking import envelope, scrub
 from completion_aggregator.tracking.actors import COLUMNS, Actors
 from completion_aggregator.tracking.countries import Countries
 from completion_aggregator.tracking.pseudonyms import Keys, Pseudonyms
@@ -75,6 +77,14 @@ def test_an_event_about_somebody_who_was_forgotten_tells_nobody():
     found = actors(PSEUDONYMS.person(12, ""))
     about = found.about(meet(found), 12)
     assert told(found, about) == {"agent": "Mozilla/5.0", "host": "courses.example.org", "is_forgotten": True}
+
+
+@pytest.mark.parametrize("name", ["alice", "mail", "o'neill", "nobody", "chrome", "126", ""])
+def test_what_a_browser_says_is_kept_as_if_nobody_had_said_it_before(name):
+    found = actors()
+    written = "App/1 (alice@x.example; O'Neill) Chrome/126.0.0.0 via 203.0.113.9"
+    for each in ("bob", name, "bob", name):
+        assert told(found, meet(found, agent=written, username=each))["agent"] == scrub.agent(written, each)
 
 
 def test_long_texts_are_not_remembered_and_kept_for_few_batches():
